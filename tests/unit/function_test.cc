@@ -1,4 +1,4 @@
-#include "base/function.h"
+#include "quorate/base/function.h"
 
 #include <gtest/gtest.h>
 
