@@ -19,6 +19,7 @@ function(quorate_add_plugin name)
     LIBRARY_OUTPUT_DIRECTORY ${ARG_OUTPUT_DIRECTORY}
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   if(NOT ARG_NO_INSTALL)
+    add_dependencies(quorate_node ${name})
     install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/quorate/plugins)
   endif()
 endfunction()
