@@ -38,7 +38,7 @@ TEST(CodeOf, BlanksCommentsAndLiteralsButNoCode) {
   EXPECT_EQ(code_of("a // b\nc"), "a     \nc");
   EXPECT_EQ(code_of("a /* b\n */ c"), "a     \n    c");
   EXPECT_EQ(code_of("f(\"x\\\"y\", 'z', '\\'')"), "f(      ,    ,     )");
-  EXPECT_EQ(code_of("R\"q(a\"b)q\" + 1'000 + u8\"x\""), "R           + 1'000 + u8   ");
+  EXPECT_EQ(code_of("R\"q(a\"b)q\" + 1'000 + u8\"x\""), "R          + 1'000 + u8   ");
   EXPECT_EQ(code_of("#include \"a.h\"  // why"), "#include \"a.h\"        ");
 }
 

@@ -84,12 +84,14 @@ class Apply {
   virtual int64_t revision() const = 0;  // that reads see: the current one, plus 1 once something was changed
   virtual std::optional<KeyVersion> get(std::string_view key) const = 0;
   // Calls visit for each live key in order, until it answers false.
-  virtual void scan(const api::Interval&, const std::function<bool(std::string_view key, const KeyVersion&)>& visit) const = 0;
+  virtual void scan(const api::Interval&,
+                    const std::function<bool(std::string_view key, const KeyVersion&)>& visit) const = 0;
   virtual int64_t count(const api::Interval&) const = 0;
   // Returns the version that this put replaces, if any.
   virtual std::optional<KeyVersion> put(std::string_view key, std::string_view value, int64_t lease) = 0;
   // Deletes the live keys of the interval; calls `deleted` for each, in key order, with the version it had.
-  virtual int64_t remove(const api::Interval&, const std::function<void(std::string_view key, const KeyVersion&)>& deleted) = 0;
+  virtual int64_t remove(const api::Interval&,
+                         const std::function<void(std::string_view key, const KeyVersion&)>& deleted) = 0;
   // A change to the meta keyspace (leases, alarms, members ...), in the same atomic batch. Empty value: remove.
   virtual void set_meta(std::string_view key, std::string_view value) = 0;
   // A Range as of this point of the entry (records may be cold: they are resolved by Store::fetch once the entry has
@@ -141,7 +143,8 @@ class Store {
   };
 
   // Blocking; before the loop runs. Opens the engine in `directory`, rebuilds index (and a part of the cache) from it.
-  static plugin::Status open(Runtime, plugin::Engine*, std::string directory, std::vector<std::pair<std::string, std::string>> options,
+  static plugin::Status open(Runtime, plugin::Engine*, std::string directory,
+                             std::vector<std::pair<std::string, std::string>> options,
                              const StoreOptions&, Events, std::unique_ptr<Store>* out, Recovered*);
   virtual ~Store() = default;
 
@@ -199,7 +202,8 @@ class Store {
     int64_t current_revision = 0;
   };
   virtual void hash_kv(int64_t revision, UniqueFunction<void(const Hash&)> done) = 0;
-  virtual void hash_all(UniqueFunction<void(const Hash&)> done) = 0;  // of everything the engine holds (Maintenance.Hash)
+  // Of everything the engine holds (Maintenance.Hash).
+  virtual void hash_all(UniqueFunction<void(const Hash&)> done) = 0;
   // Chains the effects of every apply; equal on all members at an equal applied index, however far each compacted.
   virtual uint64_t state_hash() const = 0;
 

@@ -38,7 +38,8 @@ class Channel : public Object {
  public:
   static constexpr const char* kId = "quorate.auth.channel/draft";
   // *out stays null when the channel is, by explicit configuration, plaintext.
-  virtual Status secure(const ConnectionInfo& info, Side side, ByteView server_name, ByteView alpn, Filter** out) noexcept = 0;
+  virtual Status secure(const ConnectionInfo& info, Side side, ByteView server_name, ByteView alpn,
+                        Filter** out) noexcept = 0;
 
  protected:
   ~Channel() = default;

@@ -63,7 +63,8 @@ class Connection : public Object {
   virtual void request_flush() noexcept = 0;
   virtual void pause_read() noexcept = 0;
   virtual void resume_read() noexcept = 0;
-  virtual void arm(uint64_t at_ns) noexcept = 0;  // one Session::on_timer at or after that time; replaces the last; 0: none
+  // One Session::on_timer at or after that time; replaces the last; 0: none.
+  virtual void arm(uint64_t at_ns) noexcept = 0;
   // Counts memory held on behalf of the peer; false: over its budget, and the session should shed or close.
   virtual bool charge(int64_t bytes) noexcept = 0;
   virtual void close(CloseMode mode) noexcept = 0;  // on_closed follows, once
