@@ -100,6 +100,7 @@ Findings check_core_purity(const Tree& tree) {
   Findings findings;
   for (const File& file : tree.files) {
     if (!is_cpp(file.path) || !starts_with(file.path, "core/")) continue;
+    if (is_posix_runtime(file.path)) continue;
     Scan scan(file, "core-purity", &findings);
     constexpr std::string_view kThreads = "core starts no thread: post to the Executor";
     for (std::string_view text : {"std::thread", "std::jthread", "std::async", "std::this_thread"})

@@ -79,13 +79,14 @@ Verdict judge_sdk(const Include& inc) {
   return "the SDK is self-contained: only the standard library and quorate/plugin/*";
 }
 
-Verdict judge_core(const Include& inc) {
+Verdict judge_core(std::string_view path, const Include& inc) {
   if (any_prefix(inc.name, kBackends)) return "core knows no backend";
   if (any_prefix(inc.name, kHostOnly)) return "only the host knows this library";
-  if (!inc.angled) return {};
+  if (!inc.angled || starts_with(inc.name, "quorate/")) return {};
   for (std::string_view name : kNotInCore)
     if (inc.name == name) return "core does I/O, time and threads only through quorate/runtime.h";
   if (is_std(inc.name) || is_intrinsic(inc.name)) return {};
+  if (is_system_header(inc.name) && is_posix_runtime(path) && inc.name != "dlfcn.h") return {};
   if (is_system_header(inc.name)) return "core includes no system header";
   if (any_prefix(inc.name, kCoreBoost) || starts_with(inc.name, "cereal/")) return {};
   return "core includes the standard library, header-only Boost parts and cereal, nothing else";
@@ -138,7 +139,7 @@ Verdict judge_tool(const Include& inc) {
 
 Verdict judge(std::string_view path, const Include& inc) {
   if (starts_with(path, "core/include/quorate/plugin/")) return judge_sdk(inc);
-  if (starts_with(path, "core/")) return judge_core(inc);
+  if (starts_with(path, "core/")) return judge_core(path, inc);
   if (starts_with(path, "plugins/")) {
     std::string_view rest = path.substr(8);
     return judge_plugin(rest.substr(0, rest.find('/')), inc);

@@ -53,7 +53,11 @@ TEST(Layering, CoreKnowsNoBackendAndNoHostLibrary) {
                            "cereal/cereal.hpp", "nmmintrin.h"})
     EXPECT_TRUE(accepts(check_layering, path, "#include <" + std::string(name) + ">\n")) << name;
   EXPECT_TRUE(accepts(check_layering, path, "// #include <dlfcn.h>\n"));
+  EXPECT_TRUE(accepts(check_layering, path, "#include <quorate/plugin/base.h>\n"));
   EXPECT_TRUE(refuses(check_layering, path, "#  include <rocksdb/db.h>\n"));
+  EXPECT_TRUE(accepts(check_layering, "core/src/runtime/posix_files.cc", "#include <unistd.h>\n"));
+  EXPECT_TRUE(refuses(check_layering, "core/src/runtime/posix_files.cc", "#include <dlfcn.h>\n"));
+  EXPECT_TRUE(refuses(check_layering, "core/src/runtime/files.cc", "#include <unistd.h>\n"));
   EXPECT_TRUE(refuses(check_layering, path, "#include \"leveldb/db.h\"\n"));
 }
 
@@ -119,6 +123,7 @@ TEST(CorePurity, NoThreadsTimeRandomnessOrFiles) {
                            "fopen(p, m);", "std::ofstream o;", "getenv(n);", "clock_gettime(c, &t);"}) {
     EXPECT_TRUE(refuses(check_core_purity, "core/src/a.cc", code)) << code;
     EXPECT_TRUE(accepts(check_core_purity, "host/a.cc", code)) << code;
+    EXPECT_TRUE(accepts(check_core_purity, "core/src/runtime/posix_a.cc", code)) << code;
   }
   for (const char* code :
        {"clock.time();", "clock->time();", "uint64_t time() const;", "Status open(int x);", "Clock::time();",

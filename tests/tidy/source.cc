@@ -23,6 +23,10 @@ bool ends_with(std::string_view text, std::string_view suffix) {
 
 bool is_cpp(std::string_view path) { return ends_with(path, ".h") || ends_with(path, ".cc"); }
 
+bool is_posix_runtime(std::string_view path) {
+  return starts_with(path, "core/src/runtime/posix_") || starts_with(path, "core/src/runtime/system.");
+}
+
 bool is_identifier_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }

@@ -163,7 +163,8 @@ class Store {
   // The live version of a key at the current revision, and, if it is in memory, its record (valid until the next call).
   virtual std::optional<KeyVersion> get(std::string_view key) const = 0;
   // Calls visit for each live key in order, until it answers false; as of the current revision.
-  virtual void scan(const api::Interval&, const std::function<bool(std::string_view key, const KeyVersion&)>& visit) const = 0;
+  virtual void scan(const api::Interval&,
+                    const std::function<bool(std::string_view key, const KeyVersion&)>& visit) const = 0;
   // Every live key that is attached to a lease, in key order: what the lessor is rebuilt from after open().
   virtual void for_each_leased(const std::function<void(std::string_view key, int64_t lease)>&) const = 0;
   // Inside an apply this also finds what that apply has put.
