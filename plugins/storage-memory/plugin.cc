@@ -1,5 +1,5 @@
-// The memory engine: one persistent tree per keyspace. It keeps nothing across close(), says so (kCapVolatile), and
-// is the oracle that the other engines are compared with.
+// The memory engine: one persistent tree per keyspace. It keeps nothing across close(), says so
+// (kCapVolatile), and is the oracle that the other engines are compared with.
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,15 +69,19 @@ class MemoryView final : public plugin::Counted<plugin::ReadView> {
     return plugin::guarded([&] {
       if (Status s = check(options.keyspace); !s.ok()) return s;
       uint64_t position = 0;
-      auto visit = [&](const Entry& e) { return sink->entry(position++, 1, bytes(e.key()), bytes(e.value())) != 0; };
-      version_.keyspaces[options.keyspace].scan(text(options.begin), text(options.end), options.reverse != 0, visit);
+      auto visit = [&](const Entry& e) {
+        return sink->entry(position++, 1, bytes(e.key()), bytes(e.value())) != 0;
+      };
+      version_.keyspaces[options.keyspace].scan(text(options.begin), text(options.end), options.reverse != 0,
+                                                visit);
       return Status();
     });
   }
 
  private:
   Status check(uint32_t keyspace) const {
-    if (shared_->closed.load(std::memory_order_acquire)) return Status(Code::kViewExpired, "the store was closed");
+    if (shared_->closed.load(std::memory_order_acquire))
+      return Status(Code::kViewExpired, "the store was closed");
     return keyspace < version_.keyspaces.size() ? Status() : no_keyspace(keyspace);
   }
   std::shared_ptr<const Shared> shared_;
@@ -86,7 +90,8 @@ class MemoryView final : public plugin::Counted<plugin::ReadView> {
 
 class MemoryStore final : public plugin::Counted<plugin::Store> {
  public:
-  MemoryStore(uint32_t keyspaces, bool read_only) : shared_(std::make_shared<Shared>()), read_only_(read_only) {
+  MemoryStore(uint32_t keyspaces, bool read_only)
+      : shared_(std::make_shared<Shared>()), read_only_(read_only) {
     shared_->current.keyspaces.resize(keyspaces);
   }
 
@@ -159,9 +164,15 @@ class MemoryStore final : public plugin::Counted<plugin::Store> {
     if (op.keyspace >= version->keyspaces.size()) return no_keyspace(op.keyspace);
     Tree& tree = version->keyspaces[op.keyspace];
     switch (op.kind) {
-      case plugin::WriteKind::kPut: tree.put(text(op.key), text(op.value)); return Status();
-      case plugin::WriteKind::kDelete: tree.erase(text(op.key)); return Status();
-      case plugin::WriteKind::kDeleteRange: tree.erase_range(text(op.key), text(op.value)); return Status();
+      case plugin::WriteKind::kPut:
+        tree.put(text(op.key), text(op.value));
+        return Status();
+      case plugin::WriteKind::kDelete:
+        tree.erase(text(op.key));
+        return Status();
+      case plugin::WriteKind::kDeleteRange:
+        tree.erase_range(text(op.key), text(op.value));
+        return Status();
     }
     return Status(Code::kUnsupported, "a write of kind " + std::to_string(static_cast<uint32_t>(op.kind)));
   }
@@ -200,5 +211,6 @@ Status create(plugin::HostServices*, View<plugin::Option> options, plugin::Objec
 }  // namespace
 }  // namespace quorate::memory
 
-QUORATE_PLUGIN(kStorage, "memory", "0.1.0", ::quorate::plugin::kCapDeleteRange | ::quorate::plugin::kCapVolatile,
+QUORATE_PLUGIN(kStorage, "memory", "0.1.0",
+               ::quorate::plugin::kCapDeleteRange | ::quorate::plugin::kCapVolatile,
                ::quorate::memory::create, ::quorate::memory::check_options);

@@ -1,6 +1,6 @@
-// A persistent ordered map: a treap whose nodes are shared between versions. Copying a Tree is O(1); changing one
-// copies the path to the change, unless this version is the only one that holds it. Writers change their own Tree;
-// versions may be read and dropped on any thread meanwhile.
+// A persistent ordered map: a treap whose nodes are shared between versions. Copying a Tree is O(1); changing
+// one copies the path to the change, unless this version is the only one that holds it. Writers change their
+// own Tree; versions may be read and dropped on any thread meanwhile.
 #pragma once
 
 #include <atomic>
@@ -36,13 +36,15 @@ class Tree {
   }
   ~Tree();
 
-  // [serial] put() throws std::bad_alloc before it changes anything. No memory even for a node ends the process.
+  // [serial] put() throws std::bad_alloc before it changes anything. No memory even for a node ends the
+  // process.
   void put(std::string_view key, std::string_view value);
   void erase(std::string_view key) noexcept;
   void erase_range(std::string_view begin, std::string_view end) noexcept;  // [begin, end)
 
   const Entry* find(std::string_view key) const;
-  // Calls visit(const Entry&) → bool for [begin, end) in order until it answers false. An empty `end`: to the last.
+  // Calls visit(const Entry&) → bool for [begin, end) in order until it answers false. An empty `end`: to the
+  // last.
   template <typename Visit>
   void scan(std::string_view begin, std::string_view end, bool reverse, Visit&& visit) const;
 
@@ -73,8 +75,8 @@ template <typename Visit>
 bool walk(const Node* n, std::string_view begin, std::string_view end, bool reverse, Visit& visit) {
   if (n == nullptr) return true;
   std::string_view key = n->entry->key();
-  bool low = key < begin;                   // this and everything left of it is out
-  bool high = !end.empty() && key >= end;   // this and everything right of it is out
+  bool low = key < begin;                  // this and everything left of it is out
+  bool high = !end.empty() && key >= end;  // this and everything right of it is out
   const Node* first = reverse ? n->right : n->left;
   const Node* last = reverse ? n->left : n->right;
   if (!(reverse ? high : low) && !walk(first, begin, end, reverse, visit)) return false;

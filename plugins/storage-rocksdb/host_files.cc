@@ -17,13 +17,20 @@ using rocksdb::Slice;
 
 IOStatus to_rocks(const plugin::Status& s) {
   switch (s.code()) {
-    case Code::kOk: return IOStatus::OK();
-    case Code::kNoSpace: return IOStatus::NoSpace(s.text());
-    case Code::kNotFound: return IOStatus::PathNotFound(s.text());
-    case Code::kBusy: return IOStatus::Busy(s.text());
-    case Code::kCorruption: return IOStatus::Corruption(s.text());
-    case Code::kInvalid: return IOStatus::InvalidArgument(s.text());
-    default: return IOStatus::IOError(s.text());
+    case Code::kOk:
+      return IOStatus::OK();
+    case Code::kNoSpace:
+      return IOStatus::NoSpace(s.text());
+    case Code::kNotFound:
+      return IOStatus::PathNotFound(s.text());
+    case Code::kBusy:
+      return IOStatus::Busy(s.text());
+    case Code::kCorruption:
+      return IOStatus::Corruption(s.text());
+    case Code::kInvalid:
+      return IOStatus::InvalidArgument(s.text());
+    default:
+      return IOStatus::IOError(s.text());
   }
 }
 
@@ -90,7 +97,9 @@ class Writable final : public rocksdb::FSWritableFile {
   IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
   IOStatus Sync(const IOOptions&, IODebugContext*) override { return to_rocks(file_->sync()); }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
-  IOStatus RangeSync(uint64_t, uint64_t, const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus RangeSync(uint64_t, uint64_t, const IOOptions&, IODebugContext*) override {
+    return IOStatus::OK();
+  }
 
  private:
   Ref<plugin::File> file_;
@@ -100,7 +109,9 @@ class Writable final : public rocksdb::FSWritableFile {
 class Directory final : public rocksdb::FSDirectory {
  public:
   Directory(Ref<plugin::Files> files, std::string path) : files_(std::move(files)), path_(std::move(path)) {}
-  IOStatus Fsync(const IOOptions&, IODebugContext*) override { return to_rocks(files_->sync_dir(path_.c_str())); }
+  IOStatus Fsync(const IOOptions&, IODebugContext*) override {
+    return to_rocks(files_->sync_dir(path_.c_str()));
+  }
   IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
 
  private:
@@ -128,7 +139,8 @@ class HostFileSystem final : public rocksdb::FileSystem {
     return open<Sequential>(path, plugin::kOpenRead, result);
   }
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
-                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result, IODebugContext*) override {
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                               IODebugContext*) override {
     return open<RandomAccess>(path, plugin::kOpenRead, result);
   }
   IOStatus NewWritableFile(const std::string& path, const FileOptions&,
@@ -136,8 +148,8 @@ class HostFileSystem final : public rocksdb::FileSystem {
     // A leftover of an earlier life under the same number is replaced, not appended to.
     return open<Writable>(path, plugin::kOpenWrite | plugin::kOpenCreate | plugin::kOpenTruncate, result);
   }
-  IOStatus NewDirectory(const std::string& path, const IOOptions&, std::unique_ptr<rocksdb::FSDirectory>* result,
-                        IODebugContext*) override {
+  IOStatus NewDirectory(const std::string& path, const IOOptions&,
+                        std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
     plugin::FileStat stat;
     if (plugin::Status s = files_->stat(path.c_str(), &stat); !s.ok()) return to_rocks(s);
     if (stat.is_directory == 0) return IOStatus::IOError(path, "is not a directory");
@@ -182,13 +194,16 @@ class HostFileSystem final : public rocksdb::FileSystem {
     *seconds = stat.modified_unix_ns / 1'000'000'000;
     return to_rocks(s);
   }
-  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&, IODebugContext*) override {
+  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
+                      IODebugContext*) override {
     return to_rocks(files_->rename(from.c_str(), to.c_str()));
   }
-  IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&, IODebugContext*) override {
+  IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
+                    IODebugContext*) override {
     return to_rocks(files_->link(from.c_str(), to.c_str()));
   }
-  IOStatus LockFile(const std::string& path, const IOOptions&, rocksdb::FileLock** lock, IODebugContext*) override {
+  IOStatus LockFile(const std::string& path, const IOOptions&, rocksdb::FileLock** lock,
+                    IODebugContext*) override {
     auto held = std::make_unique<Lock>();
     if (plugin::Status s = files_->lock(path.c_str(), held->file.out()); !s.ok()) return to_rocks(s);
     *lock = held.release();
@@ -201,11 +216,13 @@ class HostFileSystem final : public rocksdb::FileSystem {
   IOStatus GetTestDirectory(const IOOptions&, std::string*, IODebugContext*) override {
     return IOStatus::NotSupported("GetTestDirectory");
   }
-  IOStatus GetAbsolutePath(const std::string& path, const IOOptions&, std::string* out, IODebugContext*) override {
+  IOStatus GetAbsolutePath(const std::string& path, const IOOptions&, std::string* out,
+                           IODebugContext*) override {
     *out = path;  // the host's paths are absolute
     return IOStatus::OK();
   }
-  IOStatus GetFreeSpace(const std::string& path, const IOOptions&, uint64_t* bytes, IODebugContext*) override {
+  IOStatus GetFreeSpace(const std::string& path, const IOOptions&, uint64_t* bytes,
+                        IODebugContext*) override {
     return to_rocks(files_->free_space(path.c_str(), bytes));
   }
   IOStatus IsDirectory(const std::string& path, const IOOptions&, bool* is, IODebugContext*) override {
@@ -262,19 +279,29 @@ class HostLogger final : public rocksdb::Logger {
 std::shared_ptr<rocksdb::FileSystem> make_host_file_system(plugin::Files* files) {
   return std::make_shared<HostFileSystem>(files);
 }
-std::shared_ptr<rocksdb::Logger> make_host_logger(plugin::Log* log) { return std::make_shared<HostLogger>(log); }
+std::shared_ptr<rocksdb::Logger> make_host_logger(plugin::Log* log) {
+  return std::make_shared<HostLogger>(log);
+}
 
 plugin::Status to_plugin(const rocksdb::Status& s, const char* doing) {
   if (s.ok()) return plugin::Status();
   Code code = Code::kInternal;
-  if (s.IsNoSpace()) code = Code::kNoSpace;
-  else if (s.IsCorruption()) code = Code::kCorruption;
-  else if (s.IsBusy()) code = Code::kBusy;
-  else if (s.IsIOError()) code = Code::kIo;
-  else if (s.IsNotFound()) code = Code::kNotFound;
-  else if (s.IsInvalidArgument()) code = Code::kInvalid;
-  else if (s.IsNotSupported()) code = Code::kUnsupported;
-  else if (s.IsTryAgain() || s.IsMemoryLimit()) code = Code::kRetryable;
+  if (s.IsNoSpace())
+    code = Code::kNoSpace;
+  else if (s.IsCorruption())
+    code = Code::kCorruption;
+  else if (s.IsBusy())
+    code = Code::kBusy;
+  else if (s.IsIOError())
+    code = Code::kIo;
+  else if (s.IsNotFound())
+    code = Code::kNotFound;
+  else if (s.IsInvalidArgument())
+    code = Code::kInvalid;
+  else if (s.IsNotSupported())
+    code = Code::kUnsupported;
+  else if (s.IsTryAgain() || s.IsMemoryLimit())
+    code = Code::kRetryable;
   return plugin::Status(code, std::string("rocksdb: ") + doing + ": " + s.ToString());
 }
 

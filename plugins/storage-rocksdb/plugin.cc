@@ -12,13 +12,15 @@ using plugin::Status;
 class RocksEngine final : public plugin::Counted<plugin::Engine> {
  public:
   RocksEngine(plugin::Files* files, plugin::Log* log, const Settings& settings)
-      : files_(plugin::Ref<plugin::Files>::share(files)), log_(plugin::Ref<plugin::Log>::share(log)),
+      : files_(plugin::Ref<plugin::Files>::share(files)),
+        log_(plugin::Ref<plugin::Log>::share(log)),
         settings_(settings) {}
 
   void* query(const char* id) noexcept override {
     return std::string_view(id) == kId ? static_cast<plugin::Engine*>(this) : nullptr;
   }
-  Status open(const plugin::OpenInfo& info, plugin::StorageEvents* events, plugin::Store** out) noexcept override {
+  Status open(const plugin::OpenInfo& info, plugin::StorageEvents* events,
+              plugin::Store** out) noexcept override {
     return plugin::guarded([&] {
       Settings settings = settings_;
       if (Status s = settings.apply(info.options); !s.ok()) return s;
@@ -38,7 +40,8 @@ Status check_options(plugin::View<plugin::Option> options) noexcept {
   return plugin::guarded([&] { return Settings().apply(options); });
 }
 
-Status create(plugin::HostServices* host, plugin::View<plugin::Option> options, plugin::Object** out) noexcept {
+Status create(plugin::HostServices* host, plugin::View<plugin::Option> options,
+              plugin::Object** out) noexcept {
   return plugin::guarded([&] {
     Settings settings;
     if (Status s = settings.apply(options); !s.ok()) return s;
@@ -52,5 +55,6 @@ Status create(plugin::HostServices* host, plugin::View<plugin::Option> options, 
 }  // namespace
 }  // namespace quorate::rocks
 
-QUORATE_PLUGIN(kStorage, "rocksdb", "0.1.0", ::quorate::plugin::kCapDeleteRange | ::quorate::plugin::kCapOwnsThreads,
+QUORATE_PLUGIN(kStorage, "rocksdb", "0.1.0",
+               ::quorate::plugin::kCapDeleteRange | ::quorate::plugin::kCapOwnsThreads,
                ::quorate::rocks::create, ::quorate::rocks::check_options);

@@ -5,9 +5,9 @@
 
 #include "host_files.h"
 #include "quorate/plugin/options.h"
-#include "rocksdb/cache.h"
-#include "rocksdb/convenience.h"
-#include "rocksdb/table.h"
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/table.h>
 
 namespace quorate::rocks {
 
@@ -29,7 +29,9 @@ class Listener final : public rocksdb::EventListener {
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
     store_->on_flushed(info.largest_seqno);
   }
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* s) override { store_->on_error(*s); }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* s) override {
+    store_->on_error(*s);
+  }
   // The handle is poisoned: RocksDB must not write again by itself once there is space.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* recover) override {
     *recover = false;
@@ -103,8 +105,8 @@ Status check_compression(const Settings& settings) {
                                     std::string(kCompressionWords[settings.compression]));
 }
 
-// What RocksDB would accept and should not: tables without the file that names the manifest, which it would delete
-// as leftovers, and fewer keyspaces than there are.
+// What RocksDB would accept and should not: tables without the file that names the manifest, which it would
+// delete as leftovers, and fewer keyspaces than there are.
 Status check_directory(const plugin::OpenInfo& info, const rocksdb::DBOptions& options) {
   const std::string directory = info.directory;
   auto files = options.env->GetFileSystem();
@@ -115,7 +117,8 @@ Status check_directory(const plugin::OpenInfo& info, const rocksdb::DBOptions& o
     if (!s.ok()) return to_plugin(s, "open");
     for (const std::string& name : names) {
       if (name.size() < 4 || name.compare(name.size() - 4, 4, ".sst") != 0) continue;
-      return Status(Code::kCorruption, "rocksdb: " + directory + " holds tables, but its CURRENT file is missing");
+      return Status(Code::kCorruption,
+                    "rocksdb: " + directory + " holds tables, but its CURRENT file is missing");
     }
     return Status();
   }
@@ -131,19 +134,21 @@ Status check_directory(const plugin::OpenInfo& info, const rocksdb::DBOptions& o
 }  // namespace
 
 Status Settings::apply(plugin::View<plugin::Option> options) {
-  Status s = plugin::OptionTable()
-                 .size("memtable", &memtable, 1 << 20, 1 << 30)
-                 .size("block_cache", &block_cache, 0, uint64_t{1} << 40)
-                 .size("block_size", &block_size, 1 << 10, 1 << 20)
-                 .size("file_size", &file_size, 1 << 20, 1 << 30)
-                 .integer("open_files", &open_files, 16, 1 << 20)
-                 .choice("compression", &compression,
-                         {kCompressionWords[0], kCompressionWords[1], kCompressionWords[2], kCompressionWords[3]})
-                 .apply(options);
+  Status s =
+      plugin::OptionTable()
+          .size("memtable", &memtable, 1 << 20, 1 << 30)
+          .size("block_cache", &block_cache, 0, uint64_t{1} << 40)
+          .size("block_size", &block_size, 1 << 10, 1 << 20)
+          .size("file_size", &file_size, 1 << 20, 1 << 30)
+          .integer("open_files", &open_files, 16, 1 << 20)
+          .choice("compression", &compression,
+                  {kCompressionWords[0], kCompressionWords[1], kCompressionWords[2], kCompressionWords[3]})
+          .apply(options);
   return s.ok() ? check_compression(*this) : s;
 }
 
-// ---- Marks -----------------------------------------------------------------------------------------------------
+// ---- Marks
+// -----------------------------------------------------------------------------------------------------
 
 void Marks::written(uint64_t sequence, Mark mark) {
   std::lock_guard lock(mutex_);
@@ -181,7 +186,8 @@ Mark Marks::last_written() const {
   return last_;
 }
 
-// ---- Open and close --------------------------------------------------------------------------------------------
+// ---- Open and close
+// --------------------------------------------------------------------------------------------
 
 Status RocksStore::open(const plugin::OpenInfo& info, const Settings& settings, plugin::Files* files,
                         plugin::Log* log, plugin::StorageEvents* events, plugin::Store** out) {
@@ -192,7 +198,8 @@ Status RocksStore::open(const plugin::OpenInfo& info, const Settings& settings, 
   if (Status s = check_directory(info, options); !s.ok()) return s;
   auto cache = rocksdb::NewLRUCache(settings.block_cache, 2);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (uint32_t i = 0; i < info.keyspaces; ++i) families.emplace_back(family_name(i), family_options(settings, cache));
+  for (uint32_t i = 0; i < info.keyspaces; ++i)
+    families.emplace_back(family_name(i), family_options(settings, cache));
   Database& database = *store->database_;
   rocksdb::DB* db = nullptr;
   rocksdb::Status s =
@@ -221,7 +228,8 @@ Status RocksStore::close() noexcept {
   });
 }
 
-// ---- Writes ----------------------------------------------------------------------------------------------------
+// ---- Writes
+// ----------------------------------------------------------------------------------------------------
 
 Status RocksStore::usable() const {
   if (database_->db == nullptr) return Status(Code::kInvalid, "the store was closed");
@@ -271,15 +279,20 @@ Status RocksStore::fill(plugin::View<plugin::WriteOp> batch) {
     Slice value(op.value.chars(), op.value.size);
     rocksdb::Status s;
     switch (op.kind) {
-      case plugin::WriteKind::kPut: s = batch_.Put(family, {key, 2}, {&value, 1}); break;
-      case plugin::WriteKind::kDelete: s = batch_.Delete(family, {key, 2}); break;
+      case plugin::WriteKind::kPut:
+        s = batch_.Put(family, {key, 2}, {&value, 1});
+        break;
+      case plugin::WriteKind::kDelete:
+        s = batch_.Delete(family, {key, 2});
+        break;
       case plugin::WriteKind::kDeleteRange:
         begin.assign(1, kKeyPrefix).append(op.key.chars(), op.key.size);
         end.assign(1, kKeyPrefix).append(op.value.chars(), op.value.size);
         if (begin < end) s = batch_.DeleteRange(family, begin, end);
         break;
       default:
-        return Status(Code::kUnsupported, "a write of kind " + std::to_string(static_cast<uint32_t>(op.kind)));
+        return Status(Code::kUnsupported,
+                      "a write of kind " + std::to_string(static_cast<uint32_t>(op.kind)));
     }
     if (!s.ok()) return to_plugin(s, "write");  // nothing was written yet: the handle stays good
   }
@@ -312,17 +325,20 @@ Status RocksStore::flush() {
   return Status();
 }
 
-// Keys ascend, so the table of one flush lies behind all others, and RocksDB moves such tables down as they are. For
-// full memtables that is ideal: every record is written once. Of small flushes it would leave thousands of tiny
-// tables; an entry above all keys makes them overlap, so that they are merged into the last table.
+// Keys ascend, so the table of one flush lies behind all others, and RocksDB moves such tables down as they
+// are. For full memtables that is ideal: every record is written once. Of small flushes it would leave
+// thousands of tiny tables; an entry above all keys makes them overlap, so that they are merged into the last
+// table.
 void RocksStore::tie_small_flush() {
   rocksdb::WriteBatch tie;
   for (auto* family : database_->families) {
     uint64_t size = 0;
     uint64_t entries = 0;
-    bool known = database_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeActiveMemTable, &size) &&
-                 database_->db->GetIntProperty(family, rocksdb::DB::Properties::kNumEntriesActiveMemTable, &entries);
-    if (known && entries != 0 && size < settings_.memtable / 4) (void)tie.Put(family, Slice(&kTie, 1), Slice());
+    bool known =
+        database_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeActiveMemTable, &size) &&
+        database_->db->GetIntProperty(family, rocksdb::DB::Properties::kNumEntriesActiveMemTable, &entries);
+    if (known && entries != 0 && size < settings_.memtable / 4)
+      (void)tie.Put(family, Slice(&kTie, 1), Slice());
   }
   if (tie.Count() == 0) return;
   rocksdb::WriteOptions options;
@@ -352,7 +368,8 @@ Status RocksStore::compact(uint32_t keyspace, ByteView begin, ByteView end) noex
   });
 }
 
-// ---- What it tells ---------------------------------------------------------------------------------------------
+// ---- What it tells
+// ---------------------------------------------------------------------------------------------
 
 Status RocksStore::new_read_view(plugin::ReadView** out) noexcept {
   return plugin::guarded([&] {
@@ -369,23 +386,33 @@ uint64_t RocksStore::approximate_size() noexcept {
   uint64_t sum = 0;
   for (auto* family : database_->families) {
     uint64_t size = 0;
-    if (database_->db->GetIntProperty(family, rocksdb::DB::Properties::kTotalSstFilesSize, &size)) sum += size;
+    if (database_->db->GetIntProperty(family, rocksdb::DB::Properties::kTotalSstFilesSize, &size))
+      sum += size;
   }
   return sum;
 }
 
 void RocksStore::statistics(plugin::StatisticsSink* sink) noexcept {
-  constexpr const char* kNames[] = {"total-sst-files-size", "estimate-num-keys", "cur-size-all-mem-tables",
-                                    "estimate-table-readers-mem", "num-snapshots", "estimate-pending-compaction-bytes",
-                                    "background-errors", "num-running-flushes", "num-running-compactions",
-                                    "is-write-stopped", "actual-delayed-write-rate", "block-cache-usage"};
+  constexpr const char* kNames[] = {"total-sst-files-size",
+                                    "estimate-num-keys",
+                                    "cur-size-all-mem-tables",
+                                    "estimate-table-readers-mem",
+                                    "num-snapshots",
+                                    "estimate-pending-compaction-bytes",
+                                    "background-errors",
+                                    "num-running-flushes",
+                                    "num-running-compactions",
+                                    "is-write-stopped",
+                                    "actual-delayed-write-rate",
+                                    "block-cache-usage"};
   (void)plugin::guarded([&] {
     std::shared_lock lock(database_->gate);
     if (database_->db == nullptr) return Status();
     for (uint32_t i = 0; i < database_->families.size(); ++i) {
       for (const char* name : kNames) {
         std::string value;
-        if (!database_->db->GetProperty(database_->families[i], std::string("rocksdb.") + name, &value)) continue;
+        if (!database_->db->GetProperty(database_->families[i], std::string("rocksdb.") + name, &value))
+          continue;
         std::string full = "rocksdb." + std::to_string(i) + "." + name;
         sink->statistic({full.data(), full.size()}, {value.data(), value.size()});
       }

@@ -1,7 +1,7 @@
 // An open RocksDB: one column family per keyspace, no write-ahead log, all families flushed as one.
 //
-// Why that is prefix-durable: without a log what survives is what was flushed; a flush takes every family's memtables
-// at one point between two batches and enters them in the manifest as one atomic group.
+// Why that is prefix-durable: without a log what survives is what was flushed; a flush takes every family's
+// memtables at one point between two batches and enters them in the manifest as one atomic group.
 #pragma once
 
 #include <deque>
@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "quorate/plugin/storage.h"
-#include "rocksdb/db.h"
-#include "rocksdb/listener.h"
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
 
 namespace quorate::rocks {
 

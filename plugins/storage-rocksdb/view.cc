@@ -62,12 +62,14 @@ class RocksView final : public plugin::Counted<plugin::ReadView> {
       read.iterate_upper_bound = &high;
       read.readahead_size = std::min<uint64_t>(options.read_ahead, 16 << 20);
       read.fill_cache = options.fill_cache != 0;
-      std::unique_ptr<rocksdb::Iterator> it(database_->db->NewIterator(read, database_->families[options.keyspace]));
+      std::unique_ptr<rocksdb::Iterator> it(
+          database_->db->NewIterator(read, database_->families[options.keyspace]));
       options.reverse != 0 ? it->SeekToLast() : it->SeekToFirst();
       for (uint64_t position = 0; it->Valid(); ++position) {
         Slice key = it->key();
         Slice value = it->value();
-        if (sink->entry(position, 1, {key.data() + 1, key.size() - 1}, {value.data(), value.size()}) == 0) break;
+        if (sink->entry(position, 1, {key.data() + 1, key.size() - 1}, {value.data(), value.size()}) == 0)
+          break;
         options.reverse != 0 ? it->Prev() : it->Next();
       }
       return to_plugin(it->status(), "scan");
@@ -116,8 +118,8 @@ class RocksView final : public plugin::Counted<plugin::ReadView> {
     }
     std::vector<rocksdb::PinnableSlice> values(keys.size);
     std::vector<rocksdb::Status> statuses(keys.size);
-    database_->db->MultiGet(read_options(), database_->families[keyspace], keys.size, slices.data(), values.data(),
-                            statuses.data());
+    database_->db->MultiGet(read_options(), database_->families[keyspace], keys.size, slices.data(),
+                            values.data(), statuses.data());
     Status first;
     for (uint64_t i = 0; i < keys.size; ++i) {
       bool found = statuses[i].ok();
@@ -125,7 +127,8 @@ class RocksView final : public plugin::Counted<plugin::ReadView> {
         if (first.ok()) first = to_plugin(statuses[i], "multi_get");
         continue;
       }
-      sink->entry(position + i, found, keys[i], found ? ByteView(values[i].data(), values[i].size()) : ByteView());
+      sink->entry(position + i, found, keys[i],
+                  found ? ByteView(values[i].data(), values[i].size()) : ByteView());
     }
     return first;
   }

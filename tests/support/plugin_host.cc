@@ -20,8 +20,10 @@ std::vector<std::string> LogLines::lines() {
 }
 
 PluginHost::PluginHost(plugin::Files* files, plugin::Log* log, plugin::Clock* clock, plugin::Random* random)
-    : files_(plugin::Ref<plugin::Files>::share(files)), log_(plugin::Ref<plugin::Log>::share(log)),
-      clock_(plugin::Ref<plugin::Clock>::share(clock)), random_(plugin::Ref<plugin::Random>::share(random)) {}
+    : files_(plugin::Ref<plugin::Files>::share(files)),
+      log_(plugin::Ref<plugin::Log>::share(log)),
+      clock_(plugin::Ref<plugin::Clock>::share(clock)),
+      random_(plugin::Ref<plugin::Random>::share(random)) {}
 
 void* PluginHost::query(const char* id) noexcept {
   std::string_view name(id);

@@ -16,7 +16,8 @@ namespace quorate::test {
 class LogLines final : public plugin::Counted<plugin::Log> {
  public:
   bool enabled(plugin::LogLevel) noexcept override { return true; }
-  void write(plugin::LogLevel level, plugin::ByteView message, plugin::ByteView fields_json) noexcept override;
+  void write(plugin::LogLevel level, plugin::ByteView message,
+             plugin::ByteView fields_json) noexcept override;
   std::vector<std::string> lines();
 
  private:
@@ -24,7 +25,8 @@ class LogLines final : public plugin::Counted<plugin::Log> {
   std::vector<std::string> lines_;
 };
 
-// HostServices made of what it is given; a null service is one that the host does not offer. Keeps references.
+// HostServices made of what it is given; a null service is one that the host does not offer. Keeps
+// references.
 class PluginHost final : public plugin::Counted<plugin::HostServices> {
  public:
   explicit PluginHost(plugin::Files* files, plugin::Log* log = nullptr, plugin::Clock* clock = nullptr,
@@ -51,7 +53,7 @@ class OptionList {
   std::vector<plugin::Option> options_;
 };
 
-// <binary_dir>/lib/quorate/plugins/lib<name>.so; `binary_dir` is the test's QUORATE_BINARY_DIR, `name` "storage-memory".
+// The .so of plugin `name` ("storage-memory") below `binary_dir`, the test's QUORATE_BINARY_DIR.
 std::string plugin_path(const char* binary_dir, const std::string& name);
 
 // The descriptor of a library, which stays loaded for the life of the process; throws std::runtime_error.

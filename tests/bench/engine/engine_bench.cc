@@ -2,8 +2,8 @@
 //
 //   engine_bench storage-rocksdb DIRECTORY [records] [key=value ...]
 //
-// Each batch holds 100 records (17-byte ascending key, 290-byte value, half of it compressible) in keyspace 0 and one
-// small overwritten record in keyspace 1; a sync follows every 32 MiB.
+// Each batch holds 100 records (17-byte ascending key, 290-byte value, half of it compressible) in keyspace 0
+// and one small overwritten record in keyspace 1; a sync follows every 32 MiB.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -38,7 +38,9 @@ struct Times {
 Times now() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   std::chrono::duration<double> wall = std::chrono::steady_clock::now().time_since_epoch();
   return {seconds(usage.ru_utime) + seconds(usage.ru_stime), wall.count()};
 }
@@ -66,7 +68,9 @@ std::string key_of(uint64_t revision) {
 
 struct Events final : plugin::StorageEvents {
   void on_durable(plugin::Mark) noexcept override {}
-  void on_background_error(const plugin::Status& s) noexcept override { std::fprintf(stderr, "%s\n", s.text()); }
+  void on_background_error(const plugin::Status& s) noexcept override {
+    std::fprintf(stderr, "%s\n", s.text());
+  }
   void on_pressure(uint32_t) noexcept override {}
 };
 
@@ -82,8 +86,8 @@ struct Count final : plugin::ReadSink {
 
 void report(const char* what, const Times& from, double operations, const char* unit) {
   Times to = now();
-  std::printf("%-28s %8.2f us CPU per %s, %8.2f us wall\n", what, (to.cpu - from.cpu) * 1e6 / operations, unit,
-              (to.wall - from.wall) * 1e6 / operations);
+  std::printf("%-28s %8.2f us CPU per %s, %8.2f us wall\n", what, (to.cpu - from.cpu) * 1e6 / operations,
+              unit, (to.wall - from.wall) * 1e6 / operations);
 }
 
 void fill(plugin::Store* store, uint64_t records) {
@@ -100,7 +104,8 @@ void fill(plugin::Store* store, uint64_t records) {
     for (uint64_t i = 0; i < kBatch; ++i) {
       keys[i] = key_of(from + i);
       std::memcpy(values[i].data(), noise.data() + (from + i) * 7919 % (noise.size() - kValue), kValue / 2);
-      ops.push_back({plugin::WriteKind::kPut, 0, {keys[i].data(), keys[i].size()}, {values[i].data(), kValue}});
+      ops.push_back(
+          {plugin::WriteKind::kPut, 0, {keys[i].data(), keys[i].size()}, {values[i].data(), kValue}});
     }
     ops.push_back({plugin::WriteKind::kPut, 1, {"applied", 7}, {keys[0].data(), keys[0].size()}});
     check(store->write({ops.data(), ops.size()}, from + kBatch), "write");
@@ -164,7 +169,8 @@ int main(int argc, char** argv) {
   for (int i = 4; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
     if (equals == nullptr) return 2;
-    options.push_back({{argv[i], static_cast<uint64_t>(equals - argv[i])}, {equals + 1, std::strlen(equals + 1)}});
+    options.push_back(
+        {{argv[i], static_cast<uint64_t>(equals - argv[i])}, {equals + 1, std::strlen(equals + 1)}});
   }
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
@@ -185,19 +191,22 @@ int main(int argc, char** argv) {
   Times t = now();
   fill(store.get(), records);
   report("put, batches of 100", t, static_cast<double>(records), "put");
-  std::printf("resident after the puts      %8.1f MiB more\n", static_cast<double>(resident() - before) / (1 << 20));
+  std::printf("resident after the puts      %8.1f MiB more\n",
+              static_cast<double>(resident() - before) / (1 << 20));
   std::printf("size on disk                 %8.1f MiB, written %.1f MiB\n",
               static_cast<double>(store->approximate_size()) / (1 << 20),
               static_cast<double>(files->stats().bytes_written) / (1 << 20));
   read(store.get(), records);
-  std::printf("resident after the reads     %8.1f MiB more\n", static_cast<double>(resident() - before) / (1 << 20));
+  std::printf("resident after the reads     %8.1f MiB more\n",
+              static_cast<double>(resident() - before) / (1 << 20));
   t = now();
   check(store->close(), "close");
   store.reset();
   check(engine->open(info, &events, store.out()), "open");
   report("close and open", t, 1, "time");
   read(store.get(), records);
-  std::printf("resident when reopened       %8.1f MiB more\n", static_cast<double>(resident() - before) / (1 << 20));
+  std::printf("resident when reopened       %8.1f MiB more\n",
+              static_cast<double>(resident() - before) / (1 << 20));
   if (std::getenv("STATISTICS") != nullptr) {
     Print print;
     store->statistics(&print);

@@ -1,11 +1,12 @@
-// Reading of plugin options: a table of names, each bound to a variable with its range. Compiled into the plugin, so
-// it may use the plugin's own standard library; nothing of it crosses the boundary.
+// Reading of plugin options: a table of names, each bound to a variable with its range. Compiled into the
+// plugin, so it may use the plugin's own standard library; nothing of it crosses the boundary.
 //
 //   uint64_t cache = 16 << 20;
 //   Status s = OptionTable().size("block_cache", &cache, 0, 1ull << 40).apply(options);
 //
-// The value is a TOML scalar as text: true, 42, lz4 or "lz4"; a size may end in KiB, MiB or GiB. The first wrong
-// option answers `invalid` with its name, what was wrong, and for an unknown name the nearest known one.
+// The value is a TOML scalar as text: true, 42, lz4 or "lz4"; a size may end in KiB, MiB or GiB. The first
+// wrong option answers `invalid` with its name, what was wrong, and for an unknown name the nearest known
+// one.
 #pragma once
 
 #include <algorithm>
@@ -78,7 +79,8 @@ class OptionTable {
         return Status();
       }
       case kInteger:
-      case kSize: break;
+      case kSize:
+        break;
     }
     uint64_t number = 0;
     if (!parse(value, e.type == kSize, &number)) {
