@@ -158,6 +158,9 @@ class Store {
   virtual int64_t compacted() const = 0;
 
   // ---- Reads.
+  // Runs `body` over the current state, as an apply that changes nothing sees it. `body` only reads (get, scan, count,
+  // range), which is an assertion; the versions it finds stay readable until the next turn of the loop.
+  virtual void view(const std::function<void(Apply&)>& body) = 0;
   // `done` is called before range() returns when every record is in memory, later on the loop otherwise.
   virtual void range(const RangeQuery&, RangeDone done) = 0;
   // The live version of a key at the current revision, and, if it is in memory, its record (valid until the next call).
