@@ -62,9 +62,10 @@ bool is_system_header(std::string_view name) {  // <unistd.h>, <sys/stat.h>
           starts_with(name, "linux/") || starts_with(name, "arpa/"));
 }
 
-// Compiler intrinsics are no system interface (crc32c uses them).
-bool is_intrinsic(std::string_view name) {
-  return ends_with(name, "intrin.h") || name == "arm_acle.h" || name == "arm_neon.h" || name == "cpuid.h";
+// Compiler intrinsics (for crc32c) and memory are no way to the outside.
+bool is_harmless(std::string_view name) {
+  return name == "sys/mman.h" || ends_with(name, "intrin.h") || name == "arm_acle.h" ||
+         name == "arm_neon.h" || name == "cpuid.h";
 }
 
 bool is_std(std::string_view name) {
@@ -85,7 +86,7 @@ Verdict judge_core(std::string_view path, const Include& inc) {
   if (!inc.angled || starts_with(inc.name, "quorate/")) return {};
   for (std::string_view name : kNotInCore)
     if (inc.name == name) return "core does I/O, time and threads only through quorate/runtime.h";
-  if (is_std(inc.name) || is_intrinsic(inc.name)) return {};
+  if (is_std(inc.name) || is_harmless(inc.name)) return {};
   if (is_system_header(inc.name) && is_posix_runtime(path) && inc.name != "dlfcn.h") return {};
   if (is_system_header(inc.name)) return "core includes no system header";
   if (any_prefix(inc.name, kCoreBoost) || starts_with(inc.name, "cereal/")) return {};
@@ -121,12 +122,14 @@ Verdict judge_plugin(std::string_view plugin, const Include& inc) {
   if (any_prefix(inc.name, kBackends)) return "not this plugin's backend";
   if (any_prefix(inc.name, kHostOnly) || starts_with(inc.name, "boost/"))
     return "a plugin includes the SDK, its backend and the standard library";
-  if (is_std(inc.name) || is_intrinsic(inc.name)) return {};
+  if (is_std(inc.name) || is_harmless(inc.name)) return {};
   if (is_system_header(inc.name) && starts_with(plugin, "storage-") && inc.name != "dlfcn.h") return {};
   return "transports and auth are sans-I/O: bytes, time and randomness come from the host";
 }
 
 Verdict judge_host(const Include& inc) {
+  // The hash of a pinned plugin, and no more: TLS is a plugin's.
+  if (inc.name == "openssl/evp.h" || inc.name == "openssl/sha.h") return {};
   if (any_prefix(inc.name, kBackends)) return "backends live in plugins";
   return {};
 }
@@ -157,7 +160,7 @@ std::vector<std::string> include_roots(std::string_view path) {
     return {"core/include", plugin, plugin + "/src"};
   }
   if (starts_with(path, "core/")) return {"core/include", "core/src"};
-  if (starts_with(path, "host/")) return {"core/include", "core/src", "host", "host/src", "host/include"};
+  if (starts_with(path, "host/")) return {"core/include", "core/src", "host", ""};
   return {"core/include", "core/src", "tests", "host",    "host/src",
           "host/include", "ctl",      "bench", "plugins", ""};
 }
