@@ -41,6 +41,11 @@ size_t utf8_sequence(const uint8_t* p, const uint8_t* end) {
 
 }  // namespace
 
+size_t utf8_sequence_size(std::string_view s) {
+  auto* p = reinterpret_cast<const uint8_t*>(s.data());
+  return utf8_sequence(p, p + s.size());
+}
+
 const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, uint32_t tag, int depth, bool* too_deep) {
   if (tag >> 3 == 0) return nullptr;
   uint64_t number = 0;

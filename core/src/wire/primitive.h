@@ -89,5 +89,7 @@ const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, uint32_t tag, in
 
 // Whether `s` is well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF).
 bool valid_utf8(std::string_view s);
+// The size of the well-formed sequence of two to four bytes at the start of `s`, or 0. REQUIRES: !s.empty().
+size_t utf8_sequence_size(std::string_view s);
 
 }  // namespace quorate::wire
