@@ -1,0 +1,22 @@
+#include "call.h"
+
+namespace quorate::grpc {
+
+void Call::reset_call() {
+  stream_id = 0;
+  fields.clear();
+  in.reset();
+  out.clear();
+  credit = 1;
+  header_bytes = 0;
+  headers_refused = headers_done = remote_closed = half_close_told = discarding = false;
+  started = finishing = deferred = above_mark = false;
+  ended = in_deferred_list = wants_pump = wants_writable = false;
+  accounted = 0;
+  has_local_end = false;
+  local_cause = plugin::EndCause::kFinished;
+  local_code = 0;
+  local_text.clear();
+}
+
+}  // namespace quorate::grpc

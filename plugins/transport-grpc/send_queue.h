@@ -1,0 +1,34 @@
+// The messages of one call that wait for the peer's window.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "output.h"
+#include "quorate/plugin/base.h"
+
+namespace quorate::grpc {
+
+class SendQueue {
+ public:
+  // Adds a message: its five-byte prefix and a reference to each piece.
+  void push(plugin::View<plugin::Buffer> pieces, uint64_t message_size);
+  // Moves the first `size` bytes to `out`: pieces of at least `share_threshold` are shared. REQUIRES: size <= bytes().
+  void take(uint64_t size, uint64_t share_threshold, Output* out);
+  uint64_t bytes() const { return bytes_; }
+  void clear();
+
+ private:
+  struct Piece {
+    plugin::Buffer buffer;
+    uint32_t message_size;  // of the message that starts here
+    uint32_t prefix_size;   // 5 where a message starts, else 0
+  };
+  void pop();
+  std::vector<Piece> pieces_;
+  uint64_t first_ = 0;   // pieces before it are gone
+  uint64_t offset_ = 0;  // into the first piece, its prefix included
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace quorate::grpc
