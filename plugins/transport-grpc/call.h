@@ -14,12 +14,13 @@ namespace quorate::grpc {
 
 class SessionCore;
 
-// State shared by both sides. Lives as long as its stream or, when core has not yet asked for the last messages,
-// longer; core's references keep only the memory.
+// State shared by both sides. Lives as long as its stream or, when core has not yet asked for the last
+// messages, longer; core's references keep only the memory.
 struct Call {
-  SessionCore* session = nullptr;  // null once the call has left its session: the Writer's methods do nothing then
-  int32_t stream_id = 0;           // 0: the stream has closed already
-  Call* next = nullptr;            // the session's list of calls
+  SessionCore* session =
+      nullptr;            // null once the call has left its session: the Writer's methods do nothing then
+  int32_t stream_id = 0;  // 0: the stream has closed already
+  Call* next = nullptr;   // the session's list of calls
   Call* previous = nullptr;
   plugin::StreamReader* reader = nullptr;  // one reference; null after on_end
 
@@ -27,21 +28,21 @@ struct Call {
   HeaderBlock fields;
   MessageReader in;
   uint64_t credit = 1;
-  uint64_t header_bytes = 0;        // of the block being read, as RFC 9113 6.5.2 counts
-  bool headers_refused = false;     // the block being read broke a limit
-  bool headers_done = false;        // the first block is complete
-  bool remote_closed = false;       // END_STREAM came
+  uint64_t header_bytes = 0;     // of the block being read, as RFC 9113 6.5.2 counts
+  bool headers_refused = false;  // the block being read broke a limit
+  bool headers_done = false;     // the first block is complete
+  bool remote_closed = false;    // END_STREAM came
   bool half_close_told = false;
-  bool discarding = false;          // what still arrives is of no use
+  bool discarding = false;  // what still arrives is of no use
 
   // Outgoing.
   SendQueue out;
-  bool started = false;    // HEADERS were submitted
-  bool finishing = false;  // nothing follows what is queued
-  bool deferred = false;   // nghttp2 waits for nghttp2_session_resume_data
-  bool above_mark = false; // on_writable is owed when the queue falls
+  bool started = false;     // HEADERS were submitted
+  bool finishing = false;   // nothing follows what is queued
+  bool deferred = false;    // nghttp2 waits for nghttp2_session_resume_data
+  bool above_mark = false;  // on_writable is owed when the queue falls
 
-  bool ended = false;      // on_end was called, or there was never a reader
+  bool ended = false;  // on_end was called, or there was never a reader
   bool in_deferred_list = false;
   bool wants_pump = false;
   bool wants_writable = false;
@@ -64,8 +65,8 @@ struct Call {
   void reset_call();
 };
 
-// The reference count of a call under one of core's interfaces. Counted<> would do but for only_reference(), by
-// which the session sees that it may use the object again.
+// The reference count of a call under one of core's interfaces. Counted<> would do but for only_reference(),
+// by which the session sees that it may use the object again.
 template <typename Interface>
 class SharedCall : public Interface, public Call {
  public:

@@ -9,7 +9,8 @@ std::string_view text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// Out of memory is the only exception below; nghttp2 then fails the session and the host closes the connection.
+// Out of memory is the only exception below; nghttp2 then fails the session and the host closes the
+// connection.
 template <typename F>
 auto contained(F&& body) noexcept -> decltype(body()) {
   try {

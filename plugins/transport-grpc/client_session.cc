@@ -11,7 +11,9 @@ using plugin::Code;
 using plugin::EndCause;
 using plugin::Status;
 
-std::string_view text(plugin::ByteView v) { return v.empty() ? std::string_view() : std::string_view(v.chars(), v.size); }
+std::string_view text(plugin::ByteView v) {
+  return v.empty() ? std::string_view() : std::string_view(v.chars(), v.size);
+}
 
 uint32_t number(std::string_view value, uint32_t otherwise) {
   uint32_t n = 0;
@@ -21,7 +23,8 @@ uint32_t number(std::string_view value, uint32_t otherwise) {
 
 }  // namespace
 
-// ---- ClientCall ----------------------------------------------------------------------------------------------------
+// ---- ClientCall
+// ----------------------------------------------------------------------------------------------------
 
 void ClientCall::write(plugin::View<plugin::Buffer> message) noexcept {
   if (!open() || finishing) return;
@@ -30,7 +33,8 @@ void ClientCall::write(plugin::View<plugin::Buffer> message) noexcept {
   const uint64_t most = session->limits().max_send_message;
   if ((most != 0 && size > most) || size > UINT32_MAX) {
     give_up(EndCause::kCancelled, kGrpcResourceExhausted,
-            "trying to send message larger than max (" + std::to_string(size) + " vs. " + std::to_string(most) + ")");
+            "trying to send message larger than max (" + std::to_string(size) + " vs. " +
+                std::to_string(most) + ")");
     return;
   }
   session->write(this, message, size);
@@ -64,14 +68,15 @@ void ClientCall::give_up(EndCause cause, uint32_t code, std::string why) {
   session->give_up(this);
 }
 
-// ---- ClientSessionImpl ---------------------------------------------------------------------------------------------
+// ---- ClientSessionImpl
+// ---------------------------------------------------------------------------------------------
 
 ClientSessionImpl::ClientSessionImpl(plugin::Connection* connection, const Options& options,
                                      const plugin::DialInfo& info)
     : SessionOf(connection, options, false), authority_(text(info.authority)), events_(info.events) {}
 
-Status ClientSessionImpl::make(plugin::Connection* connection, const Options& options, const plugin::DialInfo& info,
-                               plugin::ClientSession** out) {
+Status ClientSessionImpl::make(plugin::Connection* connection, const Options& options,
+                               const plugin::DialInfo& info, plugin::ClientSession** out) {
   auto session = plugin::Ref<ClientSessionImpl>::adopt(new ClientSessionImpl(connection, options, info));
   Status status = session->start();
   if (status.ok()) *out = session.detach();
@@ -152,9 +157,9 @@ void ClientSessionImpl::headers_complete(Call* base, bool end_stream) {
   }
   uint32_t code = call->http_status_ == 200 ? kGrpcUnknown : code_of_http_status(call->http_status_);
   call->give_up(EndCause::kProtocolError, code,
-                call->http_status_ == 200
-                    ? "the server's content-type is not gRPC's"
-                    : "unexpected HTTP status code received from server: " + std::to_string(call->http_status_));
+                call->http_status_ == 200 ? "the server's content-type is not gRPC's"
+                                          : "unexpected HTTP status code received from server: " +
+                                                std::to_string(call->http_status_));
 }
 
 void ClientSessionImpl::refuse_message(Call* base, uint32_t code, std::string_view why) {

@@ -32,8 +32,8 @@ class ClientCall final : public SharedCall<plugin::ClientWriter> {
 
 class ClientSessionImpl final : public SessionOf<plugin::ClientSession> {
  public:
-  static plugin::Status make(plugin::Connection* connection, const Options& options, const plugin::DialInfo& info,
-                             plugin::ClientSession** out);
+  static plugin::Status make(plugin::Connection* connection, const Options& options,
+                             const plugin::DialInfo& info, plugin::ClientSession** out);
   plugin::Status open_call(const plugin::CallInfo& info, plugin::StreamReader* reader,
                            plugin::ClientWriter** out) noexcept override;
   void drain() noexcept override;

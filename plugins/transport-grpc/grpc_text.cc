@@ -180,48 +180,75 @@ std::string quoted(std::string_view text) {
 
 GrpcCode code_of_http2_error(uint32_t error) {
   switch (error) {
-    case 3:     // FLOW_CONTROL_ERROR
-    case 0xb: return kGrpcResourceExhausted;  // ENHANCE_YOUR_CALM
-    case 7: return kGrpcUnavailable;          // REFUSED_STREAM
-    case 8: return kGrpcCancelled;            // CANCEL
-    case 0xc: return kGrpcPermissionDenied;   // INADEQUATE_SECURITY
-    default: return error > 0xd ? kGrpcUnknown : kGrpcInternal;
+    case 3:  // FLOW_CONTROL_ERROR
+    case 0xb:
+      return kGrpcResourceExhausted;  // ENHANCE_YOUR_CALM
+    case 7:
+      return kGrpcUnavailable;  // REFUSED_STREAM
+    case 8:
+      return kGrpcCancelled;  // CANCEL
+    case 0xc:
+      return kGrpcPermissionDenied;  // INADEQUATE_SECURITY
+    default:
+      return error > 0xd ? kGrpcUnknown : kGrpcInternal;
   }
 }
 
 GrpcCode code_of_http_status(uint32_t status) {
   switch (status) {
-    case 400: return kGrpcInternal;
-    case 401: return kGrpcUnauthenticated;
-    case 403: return kGrpcPermissionDenied;
-    case 404: return kGrpcUnimplemented;
+    case 400:
+      return kGrpcInternal;
+    case 401:
+      return kGrpcUnauthenticated;
+    case 403:
+      return kGrpcPermissionDenied;
+    case 404:
+      return kGrpcUnimplemented;
     case 429:
     case 502:
     case 503:
-    case 504: return kGrpcUnavailable;
-    default: return kGrpcUnknown;
+    case 504:
+      return kGrpcUnavailable;
+    default:
+      return kGrpcUnknown;
   }
 }
 
 const char* http2_error_name(uint32_t error) {
-  constexpr const char* kNames[] = {"NO_ERROR",           "PROTOCOL_ERROR",      "INTERNAL_ERROR",
-                                    "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",    "STREAM_CLOSED",
-                                    "FRAME_SIZE_ERROR",   "REFUSED_STREAM",      "CANCEL",
-                                    "COMPRESSION_ERROR",  "CONNECT_ERROR",       "ENHANCE_YOUR_CALM",
-                                    "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"};
+  constexpr const char* kNames[] = {"NO_ERROR",
+                                    "PROTOCOL_ERROR",
+                                    "INTERNAL_ERROR",
+                                    "FLOW_CONTROL_ERROR",
+                                    "SETTINGS_TIMEOUT",
+                                    "STREAM_CLOSED",
+                                    "FRAME_SIZE_ERROR",
+                                    "REFUSED_STREAM",
+                                    "CANCEL",
+                                    "COMPRESSION_ERROR",
+                                    "CONNECT_ERROR",
+                                    "ENHANCE_YOUR_CALM",
+                                    "INADEQUATE_SECURITY",
+                                    "HTTP_1_1_REQUIRED"};
   return error < sizeof kNames / sizeof *kNames ? kNames[error] : "UNKNOWN_ERROR";
 }
 
 bool is_reserved_header(std::string_view name) {
   if (name.empty() || name[0] == ':') return true;
   switch (name.size()) {
-    case 2: return name == "te";
-    case 10: return name == "user-agent" || name == "connection";
-    case 11: return name == "grpc-status";
-    case 12: return name == "content-type" || name == "grpc-message" || name == "grpc-timeout";
-    case 13: return name == "grpc-encoding";
-    case 17: return name == "grpc-message-type";
-    default: return false;
+    case 2:
+      return name == "te";
+    case 10:
+      return name == "user-agent" || name == "connection";
+    case 11:
+      return name == "grpc-status";
+    case 12:
+      return name == "content-type" || name == "grpc-message" || name == "grpc-timeout";
+    case 13:
+      return name == "grpc-encoding";
+    case 17:
+      return name == "grpc-message-type";
+    default:
+      return false;
   }
 }
 

@@ -1,6 +1,6 @@
-// The small notations of gRPC over HTTP/2: timeouts, percent-encoded messages, base64 of "-bin" metadata, status
-// codes of HTTP and HTTP/2 as gRPC codes. Pure functions.
-// Source: the gRPC document PROTOCOL-HTTP2, and what grpc-go answers where the document leaves room.
+// The small notations of gRPC over HTTP/2: timeouts, percent-encoded messages, base64 of "-bin" metadata,
+// status codes of HTTP and HTTP/2 as gRPC codes. Pure functions. Source: the gRPC document PROTOCOL-HTTP2,
+// and what grpc-go answers where the document leaves room.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ enum GrpcCode : uint32_t {
 
 // "100m" to nanoseconds, saturating. False: malformed, *error says why in grpc-go's words.
 bool parse_timeout(std::string_view text, uint64_t* ns, std::string* error);
-// The shortest exact-or-rounded-up form of at most eight digits. `into` holds 10 bytes; returns how many were used.
+// The shortest exact-or-rounded-up form of at most eight digits. `into` holds 10 bytes; returns how many were
+// used.
 uint32_t format_timeout(uint64_t ns, char* into);
 
 // Bytes outside ' '..'~' and '%' become %XX; bytes that are no UTF-8 become U+FFFD.

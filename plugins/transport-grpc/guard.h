@@ -26,7 +26,7 @@ class TokenBucket {
     if (now_ns <= last_ns_) return;
     uint64_t elapsed = std::min<uint64_t>(now_ns - last_ns_, 3'600'000'000'000);
     uint64_t earned = elapsed / 1000 * rate_ / 1'000'000;  // in microseconds: the product stays below 2^63
-    if (earned == 0) return;  // the fraction stays in last_ns_
+    if (earned == 0) return;                               // the fraction stays in last_ns_
     last_ns_ = now_ns;
     give(earned);
   }

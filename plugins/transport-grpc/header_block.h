@@ -24,7 +24,9 @@ class HeaderBlock {
 
   // Stable until the next change.
   plugin::View<plugin::Header> view();
-  uint64_t memory() const { return bytes_.capacity() + fields_.capacity() * (sizeof(Field) + sizeof(plugin::Header)); }
+  uint64_t memory() const {
+    return bytes_.capacity() + fields_.capacity() * (sizeof(Field) + sizeof(plugin::Header));
+  }
   // Forgets the fields and keeps the memory, unless it is large.
   void clear();
 

@@ -13,8 +13,9 @@ uint32_t MessageReader::announced() const {
          static_cast<uint32_t>(prefix_[3]) << 8 | prefix_[4];
 }
 
-MessageReader::Outcome MessageReader::read_prefix(const uint8_t** data, uint64_t* size, uint64_t max_message) {
-  while (prefix_size_ < sizeof prefix_ && *size > 0) {
+MessageReader::Outcome MessageReader::read_prefix(const uint8_t** data, uint64_t* size,
+                                                  uint64_t max_message) {
+  while (prefix_size_<sizeof prefix_&& * size> 0) {
     prefix_[prefix_size_++] = *(*data)++;
     --*size;
   }

@@ -1,7 +1,7 @@
 // Cuts the bytes of one call's DATA frames into gRPC messages.
 //
-// Memory: never more than twice what has arrived (plus a constant), whatever length a prefix announces; bytes that
-// core has given no credit for stay raw in one block that the stream's window bounds.
+// Memory: never more than twice what has arrived (plus a constant), whatever length a prefix announces; bytes
+// that core has given no credit for stay raw in one block that the stream's window bounds.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ class MessageReader {
     kBadFlag = 4,     // neither 0 nor 1; flag() tells
   };
 
-  // Takes bytes from *data up to the end of one message, which goes to *message, and moves *data and *size on.
+  // Takes bytes from *data up to the end of one message, which goes to *message, and moves *data and *size
+  // on.
   Outcome feed(const uint8_t** data, uint64_t* size, uint64_t max_message, plugin::Buffer* message);
   // True when the bytes so far end in the middle of a message.
   bool inside_message() const { return prefix_size_ != 0; }
@@ -43,8 +44,8 @@ class MessageReader {
 
   uint8_t prefix_[5] = {};
   uint8_t prefix_size_ = 0;
-  plugin::Buffer partial_;     // the message so far, when it did not come in one piece
-  uint8_t* fill_ = nullptr;    // partial_'s bytes
+  plugin::Buffer partial_;   // the message so far, when it did not come in one piece
+  uint8_t* fill_ = nullptr;  // partial_'s bytes
   uint64_t filled_ = 0;
   uint64_t capacity_ = 0;
   std::vector<uint8_t> held_;

@@ -42,8 +42,8 @@ plugin::Status apply(const Rule& rule, std::string_view value, Options* into) {
     return wrong(rule.key, "\"" + std::string(value.substr(0, 64)) + "\" is not a number");
   }
   if (number < rule.least || number > rule.most) {
-    return wrong(rule.key, std::to_string(number) + " is not between " + std::to_string(rule.least) + " and " +
-                               std::to_string(rule.most));
+    return wrong(rule.key, std::to_string(number) + " is not between " + std::to_string(rule.least) +
+                               " and " + std::to_string(rule.most));
   }
   into->*rule.field = number;
   return {};

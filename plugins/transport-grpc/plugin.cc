@@ -32,7 +32,8 @@ class GrpcTransport final : public plugin::Counted<plugin::Transport> {
     return size < kPrefaceSize ? Match::kNeedMore : Match::kYes;
   }
   ByteView alpn() noexcept override { return {"h2", 2}; }
-  Status serve(plugin::Connection* connection, plugin::CallHandler* handler, plugin::Session** out) noexcept override {
+  Status serve(plugin::Connection* connection, plugin::CallHandler* handler,
+               plugin::Session** out) noexcept override {
     return plugin::guarded([&] { return ServerSession::make(connection, options_, handler, out); });
   }
   Status dial(plugin::Connection* connection, const plugin::DialInfo& info,

@@ -13,7 +13,8 @@ class SendQueue {
  public:
   // Adds a message: its five-byte prefix and a reference to each piece.
   void push(plugin::View<plugin::Buffer> pieces, uint64_t message_size);
-  // Moves the first `size` bytes to `out`: pieces of at least `share_threshold` are shared. REQUIRES: size <= bytes().
+  // Moves the first `size` bytes to `out`: pieces of at least `share_threshold` are shared. REQUIRES: size <=
+  // bytes().
   void take(uint64_t size, uint64_t share_threshold, Output* out);
   uint64_t bytes() const { return bytes_; }
   void clear();

@@ -10,15 +10,18 @@ namespace {
 using plugin::EndCause;
 using plugin::Status;
 
-constexpr size_t kMaxSpare = 16;             // call objects an idle connection keeps
-constexpr uint64_t kMaxText = 4096;          // bytes of a status text that are sent
-constexpr uint64_t kDrainWait = 5'000'000'000;  // ns, for the answer to the ping between the two GOAWAYs: grpc-go's
+constexpr size_t kMaxSpare = 16;     // call objects an idle connection keeps
+constexpr uint64_t kMaxText = 4096;  // bytes of a status text that are sent
+constexpr uint64_t kDrainWait =
+    5'000'000'000;  // ns, for the answer to the ping between the two GOAWAYs: grpc-go's
 constexpr std::string_view kGrpcType = "application/grpc";
 
-std::string_view text(plugin::ByteView v) { return v.empty() ? std::string_view() : std::string_view(v.chars(), v.size); }
+std::string_view text(plugin::ByteView v) {
+  return v.empty() ? std::string_view() : std::string_view(v.chars(), v.size);
+}
 
 std::string_view code_text(uint32_t code) {
-  constexpr std::string_view kTexts[] = {"0", "1", "2",  "3",  "4",  "5",  "6",  "7", "8",
+  constexpr std::string_view kTexts[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                          "9", "10", "11", "12", "13", "14", "15", "16"};
   return code < sizeof kTexts / sizeof *kTexts ? kTexts[code] : "2";
 }
@@ -41,7 +44,8 @@ bool read_content_type(std::string_view value, std::string* answer) {
 
 }  // namespace
 
-// ---- ServerCall: what core asks for ------------------------------------------------------------------------------
+// ---- ServerCall: what core asks for
+// ------------------------------------------------------------------------------
 
 void ServerCall::write(plugin::View<plugin::Buffer> message) noexcept {
   if (!open()) return;
@@ -134,7 +138,8 @@ bool ServerCall::submit_end_of_body() {
 }
 
 // An answer to a request that core never sees.
-void ServerCall::answer_at_once(uint32_t http_status, uint32_t code, std::string_view why, bool name_encodings) {
+void ServerCall::answer_at_once(uint32_t http_status, uint32_t code, std::string_view why,
+                                bool name_encodings) {
   ended = discarding = started = finishing = true;
   HeaderList& list = session->scratch_headers();
   const std::string status = std::to_string(http_status);
@@ -163,10 +168,11 @@ void ServerCall::reset() {
   trailers_.clear();
 }
 
-// ---- ServerSession -------------------------------------------------------------------------------------------------
+// ---- ServerSession
+// -------------------------------------------------------------------------------------------------
 
-Status ServerSession::make(plugin::Connection* connection, const Options& options, plugin::CallHandler* handler,
-                           plugin::Session** out) {
+Status ServerSession::make(plugin::Connection* connection, const Options& options,
+                           plugin::CallHandler* handler, plugin::Session** out) {
   auto session = plugin::Ref<ServerSession>::adopt(new ServerSession(connection, options, handler));
   Status status = session->start();
   if (status.ok()) *out = session.detach();
@@ -244,7 +250,8 @@ void ServerSession::field(Call* base, std::string_view name, std::string_view va
         return;
       }
       break;
-    default: break;
+    default:
+      break;
   }
   metadata_field(call, name, value);
 }
@@ -292,7 +299,8 @@ bool ServerSession::refused(ServerCall* call) {
   }
   if (!call->encoding_.empty()) {
     call->answer_at_once(200, kGrpcUnimplemented,
-                         "grpc: Decompressor is not installed for grpc-encoding " + quoted(call->encoding_), true);
+                         "grpc: Decompressor is not installed for grpc-encoding " + quoted(call->encoding_),
+                         true);
     return true;
   }
   return false;
@@ -315,7 +323,7 @@ void ServerSession::hand_over(ServerCall* call) {
   plugin::CallInfo& info = call->info_;
   info.method = bytes(call->fields.text(HeaderBlock::kPath));
   info.authority = bytes(call->fields.text(call->fields.has(HeaderBlock::kAuthority) ? HeaderBlock::kAuthority
-                                                                                       : HeaderBlock::kHost));
+                                                                                     : HeaderBlock::kHost));
   info.metadata = call->fields.view();
   if (call->timeout_set_) {
     info.deadline_ns = call->timeout_ns_ > UINT64_MAX - now_ ? UINT64_MAX : now_ + call->timeout_ns_;
@@ -355,8 +363,9 @@ void ServerSession::stream_over(Call* base, uint32_t error, bool peer_reset) {
   detach(call);
 }
 
-// Two steps, so that a call that is already on its way when the client learns of it is still served: GOAWAY with the
-// highest id and a ping; when the ping comes back (or not, in time), GOAWAY with the last id that we serve.
+// Two steps, so that a call that is already on its way when the client learns of it is still served: GOAWAY
+// with the highest id and a ping; when the ping comes back (or not, in time), GOAWAY with the last id that we
+// serve.
 void ServerSession::drain() noexcept {
   if (http2_ == nullptr || draining_ || closing()) return;
   draining_ = true;

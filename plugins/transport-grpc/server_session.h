@@ -32,21 +32,22 @@ class ServerCall final : public SharedCall<plugin::ServerWriter> {
   void start_response(plugin::View<plugin::Header> metadata);
   void end_response(plugin::View<plugin::Header> trailers);
   void add_status(HeaderList* list) const;
-  void answer_at_once(uint32_t http_status, uint32_t code, std::string_view text, bool name_encodings = false);
+  void answer_at_once(uint32_t http_status, uint32_t code, std::string_view text,
+                      bool name_encodings = false);
   void reset();
 
   plugin::CallInfo info_;
-  std::string content_type_;    // empty: "application/grpc"
-  std::string encoding_;        // the request's grpc-encoding, unless identity
+  std::string content_type_;  // empty: "application/grpc"
+  std::string encoding_;      // the request's grpc-encoding, unless identity
   std::string bad_content_type_;
-  std::string method_;          // unless POST
+  std::string method_;  // unless POST
   Refusal header_error_;
   bool is_grpc_ = false;
   bool timeout_set_ = false;
   uint64_t timeout_ns_ = 0;
   // finish(): kept until the body has been sent.
   uint32_t code_ = 0;
-  std::string text_;            // percent-encoded
+  std::string text_;  // percent-encoded
   std::vector<std::pair<std::string, std::string>> trailers_;
 };
 

@@ -15,8 +15,8 @@ using plugin::Code;
 using plugin::EndCause;
 using plugin::Status;
 
-// nghttp2 bounds, each well above what a gRPC peer sends: answers to PING and SETTINGS waiting for the socket,
-// entries of one SETTINGS, frames of one header block.
+// nghttp2 bounds, each well above what a gRPC peer sends: answers to PING and SETTINGS waiting for the
+// socket, entries of one SETTINGS, frames of one header block.
 constexpr size_t kMaxOutboundAcks = 1000;
 constexpr size_t kMaxSettings = 32;
 constexpr size_t kMaxContinuations = 8;
@@ -44,14 +44,17 @@ nghttp2_option* make_option(const Options& options) {
 
 }  // namespace
 
-// ---- HeaderList ------------------------------------------------------------------------------------------------
+// ---- HeaderList
+// ------------------------------------------------------------------------------------------------
 
 namespace {
 nghttp2_nv field(std::string_view name, std::string_view value, uint8_t flags) {
   auto bytes = [](std::string_view s) { return reinterpret_cast<uint8_t*>(const_cast<char*>(s.data())); };
   return {bytes(name), bytes(value), name.size(), value.size(), flags};
 }
-std::string_view text(plugin::ByteView v) { return v.empty() ? std::string_view() : std::string_view(v.chars(), v.size); }
+std::string_view text(plugin::ByteView v) {
+  return v.empty() ? std::string_view() : std::string_view(v.chars(), v.size);
+}
 }  // namespace
 
 void HeaderList::clear() {
@@ -88,7 +91,8 @@ void HeaderList::add_metadata(plugin::View<plugin::Header> metadata) {
   }
 }
 
-// ---- Life ------------------------------------------------------------------------------------------------------
+// ---- Life
+// ------------------------------------------------------------------------------------------------------
 
 SessionCore::SessionCore(plugin::Connection* connection, const Options& options, bool server)
     : connection_(plugin::Ref<plugin::Connection>::share(connection)),
@@ -108,7 +112,8 @@ nghttp2_session_callbacks* SessionCore::callbacks() {
 }
 
 Status SessionCore::start() {
-  std::unique_ptr<nghttp2_option, void (*)(nghttp2_option*)> option(make_option(options_), nghttp2_option_del);
+  std::unique_ptr<nghttp2_option, void (*)(nghttp2_option*)> option(make_option(options_),
+                                                                    nghttp2_option_del);
   nghttp2_session_callbacks* cb = callbacks();
   if (option == nullptr || cb == nullptr) return Status(Code::kRetryable, "transport-grpc: out of memory");
   int rv = server_ ? nghttp2_session_server_new2(&http2_, cb, this, option.get())
@@ -144,7 +149,8 @@ void SessionCore::closed(const Status& why) {
   closing_ = true;
   while (calls_ != nullptr) {
     Call* call = calls_;
-    end(call, EndCause::kConnectionLost, kGrpcUnavailable, why.ok() ? "the connection was closed" : why.text());
+    end(call, EndCause::kConnectionLost, kGrpcUnavailable,
+        why.ok() ? "the connection was closed" : why.text());
     detach(call);
   }
   nghttp2_session_del(http2_);
@@ -154,10 +160,12 @@ void SessionCore::closed(const Status& why) {
 }
 
 Status SessionCore::failed(const char* doing, int error) {
-  return Status(Code::kInvalid, std::string("transport-grpc: cannot ") + doing + ": " + nghttp2_strerror(error));
+  return Status(Code::kInvalid,
+                std::string("transport-grpc: cannot ") + doing + ": " + nghttp2_strerror(error));
 }
 
-// ---- Calls of this session -------------------------------------------------------------------------------------
+// ---- Calls of this session
+// -------------------------------------------------------------------------------------
 
 void SessionCore::link(Call* call) {
   call->session = this;
@@ -226,7 +234,8 @@ void SessionCore::settle() {
 }
 
 void SessionCore::shed(Call* call) {
-  end(call, EndCause::kProtocolError, kGrpcResourceExhausted, "grpc: the connection is over its memory budget");
+  end(call, EndCause::kProtocolError, kGrpcResourceExhausted,
+      "grpc: the connection is over its memory budget");
   call->in.reset();
   call->out.clear();
   reset_stream(call, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -242,7 +251,8 @@ void SessionCore::shed(Call* call) {
   }
 }
 
-// ---- For calls -------------------------------------------------------------------------------------------------
+// ---- For calls
+// -------------------------------------------------------------------------------------------------
 
 void SessionCore::write(Call* call, plugin::View<plugin::Buffer> message, uint64_t size) {
   call->out.push(message, size);
@@ -317,7 +327,8 @@ void SessionCore::run_deferred() {
   running_.clear();
 }
 
-// ---- Output ----------------------------------------------------------------------------------------------------
+// ---- Output
+// ----------------------------------------------------------------------------------------------------
 
 Status SessionCore::flush() {
   if (http2_ == nullptr || close_called_) return {};
@@ -337,7 +348,9 @@ Status SessionCore::pull() {
   Output& output = thread_output();
   output_ = &output;
   uint64_t queued = limits_.send_mark == 0 ? 0 : connection_->queued_bytes();
-  pull_room_ = limits_.send_mark == 0 ? UINT64_MAX : limits_.send_mark > queued ? limits_.send_mark - queued : 0;
+  pull_room_ = limits_.send_mark == 0       ? UINT64_MAX
+               : limits_.send_mark > queued ? limits_.send_mark - queued
+                                            : 0;
   if (closing_) pull_room_ = UINT64_MAX;
   ssize_t got = 0;
   while (output.bytes() < pull_room_ && !goaway_sent_) {
@@ -407,7 +420,8 @@ int SessionCore::frame_sent(const nghttp2_frame& frame) {
         pull_room_ = 0;
       }
       break;
-    default: break;
+    default:
+      break;
   }
   return 0;
 }
@@ -432,7 +446,8 @@ void SessionCore::goaway(uint32_t error, std::string_view why) {
 
 void SessionCore::close_if_done() {
   if (close_called_) return;
-  bool over = goaway_sent_ || (nghttp2_session_want_read(http2_) == 0 && nghttp2_session_want_write(http2_) == 0);
+  bool over =
+      goaway_sent_ || (nghttp2_session_want_read(http2_) == 0 && nghttp2_session_want_write(http2_) == 0);
   bool drained = drain_final_ && call_count_ == 0 && nghttp2_session_want_write(http2_) == 0;
   if (!over && !drained) return;
   close_called_ = true;
@@ -446,7 +461,8 @@ Status SessionCore::eof() {
   return {};
 }
 
-// ---- Time ------------------------------------------------------------------------------------------------------
+// ---- Time
+// ------------------------------------------------------------------------------------------------------
 
 uint64_t SessionCore::keepalive_at() const {
   if (ping_deadline_ != 0) return ping_deadline_;
@@ -462,7 +478,8 @@ void SessionCore::arm_first(uint64_t at_ns) {
 // Arms for the earliest deadline. One that moved later is noticed when the timer fires, not on every byte.
 void SessionCore::reschedule() {
   uint64_t before = armed_;
-  for (uint64_t at : {handshake_deadline_, header_deadline_, linger_deadline_, drain_deadline_, keepalive_at()}) {
+  for (uint64_t at :
+       {handshake_deadline_, header_deadline_, linger_deadline_, drain_deadline_, keepalive_at()}) {
     arm_first(at);
   }
   if (armed_ != before) connection_->arm(armed_);
@@ -473,8 +490,10 @@ Status SessionCore::timer(uint64_t now_ns) {
   now_ = now_ns;
   armed_ = 0;
   auto due = [&](uint64_t at) { return at != 0 && now_ns >= at; };
-  if (due(handshake_deadline_)) return Status(Code::kIo, "transport-grpc: the peer did not finish its preface in time");
-  if (due(header_deadline_)) return Status(Code::kIo, "transport-grpc: the peer did not finish its headers in time");
+  if (due(handshake_deadline_))
+    return Status(Code::kIo, "transport-grpc: the peer did not finish its preface in time");
+  if (due(header_deadline_))
+    return Status(Code::kIo, "transport-grpc: the peer did not finish its headers in time");
   if (due(linger_deadline_)) {
     close_called_ = true;
     connection_->close(CloseMode::kAbort);
@@ -492,7 +511,8 @@ Status SessionCore::timer(uint64_t now_ns) {
 Status SessionCore::keepalive(uint64_t now_ns) {
   uint64_t at = keepalive_at();
   if (at == 0 || now_ns < at) return {};
-  if (ping_deadline_ != 0) return Status(Code::kIo, "transport-grpc: keepalive ping not acked within timeout");
+  if (ping_deadline_ != 0)
+    return Status(Code::kIo, "transport-grpc: keepalive ping not acked within timeout");
   nghttp2_submit_ping(http2_, NGHTTP2_FLAG_NONE, kAlivePing);
   ping_deadline_ = limits_.keepalive_timeout_ns == 0 ? 0 : now_ns + limits_.keepalive_timeout_ns;
   last_read_ = now_ns;  // with no timeout configured, the next ping is an interval away

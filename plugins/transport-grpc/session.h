@@ -1,8 +1,9 @@
-// What both sides of a connection share: nghttp2, flow control by core's credit, floods, keep-alive, flushing.
+// What both sides of a connection share: nghttp2, flow control by core's credit, floods, keep-alive,
+// flushing.
 //
-// Calls into core are made from nghttp2's callbacks: core may submit there, and nothing it can call here enters
-// nghttp2_session_mem_recv or mem_send, which nghttp2 forbids. What would call back into a method of core's own
-// (a message that request() sets free, on_writable) waits in deferred_ for the flush.
+// Calls into core are made from nghttp2's callbacks: core may submit there, and nothing it can call here
+// enters nghttp2_session_mem_recv or mem_send, which nghttp2 forbids. What would call back into a method of
+// core's own (a message that request() sets free, on_writable) waits in deferred_ for the flush.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -42,7 +43,8 @@ class HeaderList {
 
 class SessionCore {
  public:
-  // ---- plugin::Session, by the classes of each side --------------------------------------------------------------
+  // ---- plugin::Session, by the classes of each side
+  // --------------------------------------------------------------
   plugin::Status data(plugin::ByteView bytes);
   plugin::Status flush();
   plugin::Status timer(uint64_t now_ns);
@@ -50,7 +52,8 @@ class SessionCore {
   void closed(const plugin::Status& why);
   uint64_t open_calls() const { return call_count_; }
 
-  // ---- For calls --------------------------------------------------------------------------------------------------
+  // ---- For calls
+  // --------------------------------------------------------------------------------------------------
   void write(Call* call, plugin::View<plugin::Buffer> message, uint64_t size);
   void add_credit(Call* call, uint64_t messages);
   void resume(Call* call);  // the body has more, or its end
@@ -74,17 +77,18 @@ class SessionCore {
   SessionCore& operator=(const SessionCore&) = delete;
   plugin::Status start();
 
-  // ---- What the sides differ in -------------------------------------------------------------------------------------
+  // ---- What the sides differ in
+  // -------------------------------------------------------------------------------------
   virtual Call* begin_call(int32_t stream_id) = 0;  // a peer's new stream; null: it may open none
   virtual void field(Call* call, std::string_view name, std::string_view value) = 0;
   virtual void headers_complete(Call* call, bool end_stream) = 0;
-  virtual void peer_ready() {}     // its first SETTINGS
+  virtual void peer_ready() {}  // its first SETTINGS
   virtual void peer_goaway() {}
   virtual void refuse_message(Call* call, uint32_t code, std::string_view text) = 0;
   virtual void stream_over(Call* call, uint32_t error, bool peer_reset) = 0;
   virtual void drained(Call* call) {}  // the last held message was delivered after the stream had closed
   virtual bool recycle(Call* call) { return false; }
-  virtual void drain_step() {}     // the answer to the ping of a drain, or its time limit
+  virtual void drain_step() {}  // the answer to the ping of a drain, or its time limit
 
   void link(Call* call);
   void detach(Call* call);
@@ -105,10 +109,10 @@ class SessionCore {
   nghttp2_session* http2_ = nullptr;
   Call* calls_ = nullptr;
   uint64_t call_count_ = 0;
-  bool draining_ = false;       // drain() was called
-  bool drain_final_ = false;    // no new call can arrive
+  bool draining_ = false;     // drain() was called
+  bool drain_final_ = false;  // no new call can arrive
   uint64_t drain_deadline_ = 0;
-  uint64_t now_ = 0;            // at the latest entry
+  uint64_t now_ = 0;  // at the latest entry
 
  private:
   friend struct Callbacks;
@@ -150,13 +154,13 @@ class SessionCore {
   bool current_reset_ = false;  // the peer's RST_STREAM is being handled
   std::vector<Call*> deferred_;
   std::vector<Call*> running_;
-  Output* output_ = nullptr;    // during pull()
+  Output* output_ = nullptr;  // during pull()
   uint64_t pull_room_ = 0;
-  uint64_t held_ = 0;           // by all calls, and how much of that is charged
+  uint64_t held_ = 0;  // by all calls, and how much of that is charged
   uint64_t charged_ = 0;
 
   bool flush_wanted_ = false;
-  bool closing_ = false;        // our GOAWAY is the last thing we say
+  bool closing_ = false;  // our GOAWAY is the last thing we say
   bool goaway_sent_ = false;
   bool close_called_ = false;
   bool settings_seen_ = false;

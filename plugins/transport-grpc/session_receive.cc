@@ -13,9 +13,10 @@ using plugin::Status;
 
 constexpr uint64_t kSlice = 16u << 10;  // how much nghttp2 sees before closing_ is looked at
 constexpr uint64_t kUnsettled = 64u << 10;
-constexpr uint64_t kTinyData = 32;      // bytes; smaller DATA frames that complete no message are noise
-constexpr uint32_t kMaxPingStrikes = 2;                       // grpc-go's
-constexpr uint64_t kPingsWithoutCalls = 7'200'000'000'000;    // ns between pings of a peer without calls: grpc-go's
+constexpr uint64_t kTinyData = 32;       // bytes; smaller DATA frames that complete no message are noise
+constexpr uint32_t kMaxPingStrikes = 2;  // grpc-go's
+constexpr uint64_t kPingsWithoutCalls =
+    7'200'000'000'000;  // ns between pings of a peer without calls: grpc-go's
 
 // A GOAWAY of our own for when nghttp2 has given the session up: last stream 0, ENHANCE_YOUR_CALM.
 constexpr uint8_t kRawGoaway[] = {0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b};
@@ -40,14 +41,16 @@ Status SessionCore::data(plugin::ByteView bytes) {
   }
   settle();
   if (in_headers_ != was_in_headers || header_deadline_ == 0) {
-    header_deadline_ = in_headers_ && limits_.handshake_timeout_ns != 0 ? now_ + limits_.handshake_timeout_ns : 0;
+    header_deadline_ =
+        in_headers_ && limits_.handshake_timeout_ns != 0 ? now_ + limits_.handshake_timeout_ns : 0;
     if (header_deadline_ != 0) reschedule();
   }
   if (nghttp2_session_want_write(http2_) != 0 || nghttp2_session_want_read(http2_) == 0) want_flush();
   return {};
 }
 
-// ---- Frames ----------------------------------------------------------------------------------------------------
+// ---- Frames
+// ----------------------------------------------------------------------------------------------------
 
 void SessionCore::noise(uint64_t cost) {
   if (!noise_.take(cost, now_)) goaway(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_useless_frames");
@@ -56,7 +59,9 @@ void SessionCore::noise(uint64_t cost) {
 int SessionCore::frame_begins(const nghttp2_frame_hd& frame) {
   current_reset_ = false;
   switch (frame.type) {
-    case NGHTTP2_HEADERS: in_headers_ = true; break;
+    case NGHTTP2_HEADERS:
+      in_headers_ = true;
+      break;
     case NGHTTP2_DATA:
       if (frame.length < kTinyData && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) noise(1);
       break;
@@ -64,9 +69,15 @@ int SessionCore::frame_begins(const nghttp2_frame_hd& frame) {
       if (!resets_.take(1, now_)) goaway(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_resets");
       break;
     case NGHTTP2_SETTINGS:
-    case NGHTTP2_GOAWAY: noise((frame.flags & NGHTTP2_FLAG_ACK) != 0 ? 1 : 10); break;
-    case NGHTTP2_CONTINUATION: noise(10); break;
-    default: noise(1); break;  // PING, PRIORITY, WINDOW_UPDATE and what nobody knows
+    case NGHTTP2_GOAWAY:
+      noise((frame.flags & NGHTTP2_FLAG_ACK) != 0 ? 1 : 10);
+      break;
+    case NGHTTP2_CONTINUATION:
+      noise(10);
+      break;
+    default:
+      noise(1);
+      break;  // PING, PRIORITY, WINDOW_UPDATE and what nobody knows
   }
   return 0;
 }
@@ -104,7 +115,8 @@ int SessionCore::header(const nghttp2_frame& frame, std::string_view name, std::
     call->headers_refused = true;
     call->fields.clear();
     noise(100);
-    end(call, EndCause::kProtocolError, kGrpcResourceExhausted, "grpc: the header list is larger than the limit");
+    end(call, EndCause::kProtocolError, kGrpcResourceExhausted,
+        "grpc: the header list is larger than the limit");
     reset_stream(call, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
   }
@@ -132,7 +144,9 @@ int SessionCore::frame_received(const nghttp2_frame& frame) {
       if (!call->discarding) tell_half_close(call);
       break;
     }
-    case NGHTTP2_RST_STREAM: current_reset_ = true; break;
+    case NGHTTP2_RST_STREAM:
+      current_reset_ = true;
+      break;
     case NGHTTP2_SETTINGS:
       if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 || settings_seen_) break;
       settings_seen_ = true;
@@ -140,15 +154,20 @@ int SessionCore::frame_received(const nghttp2_frame& frame) {
       peer_ready();
       reschedule();
       break;
-    case NGHTTP2_PING: ping_received(frame.ping); break;
-    case NGHTTP2_GOAWAY: peer_goaway(); break;
-    default: break;
+    case NGHTTP2_PING:
+      ping_received(frame.ping);
+      break;
+    case NGHTTP2_GOAWAY:
+      peer_goaway();
+      break;
+    default:
+      break;
   }
   return 0;
 }
 
-// grpc-go's rules: a ping sooner than allowed is a strike, the third closes the connection; sending headers or data
-// forgives, because a client may ping to estimate the bandwidth.
+// grpc-go's rules: a ping sooner than allowed is a strike, the third closes the connection; sending headers
+// or data forgives, because a client may ping to estimate the bandwidth.
 void SessionCore::ping_received(const nghttp2_ping& ping) {
   if ((ping.hd.flags & NGHTTP2_FLAG_ACK) != 0) {
     if (draining_ && drain_deadline_ != 0 && std::equal(kDrainPing, kDrainPing + 8, ping.opaque_data)) {
@@ -179,7 +198,8 @@ int SessionCore::stream_closed(int32_t stream_id, uint32_t error) {
   return 0;
 }
 
-// ---- Messages --------------------------------------------------------------------------------------------------
+// ---- Messages
+// --------------------------------------------------------------------------------------------------
 
 int SessionCore::body(int32_t stream_id, const uint8_t* data, uint64_t size) {
   // The connection's window never waits for core: one call that is not read must not stop the others.
@@ -256,8 +276,8 @@ void SessionCore::reject(Call* call, MessageReader::Outcome outcome) {
   switch (outcome) {
     case MessageReader::Outcome::kTooLarge:
       refuse_message(call, kGrpcResourceExhausted,
-                     "grpc: received message larger than max (" + std::to_string(call->in.announced()) + " vs. " +
-                         std::to_string(limits_.max_receive_message) + ")");
+                     "grpc: received message larger than max (" + std::to_string(call->in.announced()) +
+                         " vs. " + std::to_string(limits_.max_receive_message) + ")");
       break;
     case MessageReader::Outcome::kCompressed:
       refuse_message(call, kGrpcInternal, "grpc: compressed flag set with identity or empty encoding");
