@@ -207,9 +207,13 @@ TEST(Json, RefusesWithTheReason) {
             R"(proto: (line 1:11): duplicate field "key")");
   EXPECT_EQ(error_of<api::RangeRequest>(R"({"range_end":"","rangeEnd":""})"),
             R"(proto: (line 1:17): duplicate field "rangeEnd")");
-  EXPECT_EQ(error_of<api::RequestOp>(R"({"request_put":{},"request_range":{}})"),
-            R"(proto: (line 1:19): error parsing "request_range", its oneof is already set)");
-  EXPECT_EQ(error_of<api::RangeRequest>("[]"), "proto: (line 1:1): unexpected token [");
+  EXPECT_EQ(
+      error_of<api::RequestOp>(R"({"request_put":{},"request_range":{}})"),
+      R"(proto: (line 1:19): error parsing "request_range", oneof etcdserverpb.RequestOp.request is already set)");
+  EXPECT_EQ(error_of<api::RangeRequest>("{"), "unexpected EOF");
+  EXPECT_EQ(error_of<api::RangeRequest>(R"({"max_mod_revision":1.5})"),
+            "proto: (line 1:21): invalid value for int64 field maxModRevision: 1.5");
+  EXPECT_EQ(error_of<api::RangeRequest>("[]"), "proto: syntax error (line 1:1): unexpected token [");
   for (const char* text :
        {"{\"key\":\"\x01\"}", "{\"unknown\":\"\xff\"}", R"({"unknown":"\ud800"})", R"({"x":"\q"})",
         R"({"x":"\ud800\u0041"})", R"({"x":01})", R"({"x":nul})", R"({"x":[1,]})", R"({,})", R"({"x" 1})",

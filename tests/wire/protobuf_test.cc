@@ -92,6 +92,9 @@ TEST(Tables, DescribeTheProtos) {
       EXPECT_EQ(f.kind, kind_of(fd)) << f.name;
       EXPECT_EQ(f.repeated, fd->is_repeated()) << f.name;
       EXPECT_EQ(f.in_oneof(), fd->real_containing_oneof() != nullptr) << f.name;
+      if (f.in_oneof()) {
+        EXPECT_EQ(f.oneof, fd->real_containing_oneof()->name());
+      }
       if (f.kind == Kind::kMessage) {
         EXPECT_EQ(f.message->name, fd->message_type()->full_name());
       }

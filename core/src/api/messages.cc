@@ -10,8 +10,9 @@
   wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), false, wire::flag)
 #define FLAGGED_S(number, name, flag) \
   wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), true, wire::flag)
-#define ONE(number, name, one) \
-  wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), false, 0, offsetof(M, one))
+#define ONE(number, name, one)                                                                             \
+  wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), false, 0, offsetof(M, one##_case), \
+                                      #one)
 #define TABLE(Message, full_name, ...)                     \
   namespace of_##Message {                                 \
     using M = Message;                                     \
@@ -68,16 +69,13 @@ TABLE(PutRequest, "etcdserverpb.PutRequest", F(1, key), F(2, value), F(3, lease)
 TABLE(PutResponse, "etcdserverpb.PutResponse", F(1, header), F(2, prev_kv))
 TABLE(DeleteRangeRequest, "etcdserverpb.DeleteRangeRequest", F(1, key), F(2, range_end), F(3, prev_kv))
 TABLE(DeleteRangeResponse, "etcdserverpb.DeleteRangeResponse", F(1, header), F(2, deleted), F(3, prev_kvs))
-TABLE(RequestOp, "etcdserverpb.RequestOp", ONE(1, request_range, request_case),
-      ONE(2, request_put, request_case), ONE(3, request_delete_range, request_case),
-      ONE(4, request_txn, request_case))
-TABLE(ResponseOp, "etcdserverpb.ResponseOp", ONE(1, response_range, response_case),
-      ONE(2, response_put, response_case), ONE(3, response_delete_range, response_case),
-      ONE(4, response_txn, response_case))
-TABLE(Compare, "etcdserverpb.Compare", F(1, result), F(2, target), F(3, key),
-      ONE(4, version, target_union_case), ONE(5, create_revision, target_union_case),
-      ONE(6, mod_revision, target_union_case), ONE(7, value, target_union_case),
-      ONE(8, lease, target_union_case), F(64, range_end))
+TABLE(RequestOp, "etcdserverpb.RequestOp", ONE(1, request_range, request), ONE(2, request_put, request),
+      ONE(3, request_delete_range, request), ONE(4, request_txn, request))
+TABLE(ResponseOp, "etcdserverpb.ResponseOp", ONE(1, response_range, response), ONE(2, response_put, response),
+      ONE(3, response_delete_range, response), ONE(4, response_txn, response))
+TABLE(Compare, "etcdserverpb.Compare", F(1, result), F(2, target), F(3, key), ONE(4, version, target_union),
+      ONE(5, create_revision, target_union), ONE(6, mod_revision, target_union), ONE(7, value, target_union),
+      ONE(8, lease, target_union), F(64, range_end))
 TABLE(TxnRequest, "etcdserverpb.TxnRequest", F(1, compare), F(2, success), F(3, failure))
 TABLE(TxnResponse, "etcdserverpb.TxnResponse", F(1, header), F(2, succeeded), F(3, responses))
 TABLE(CompactionRequest, "etcdserverpb.CompactionRequest", F(1, revision), F(2, physical))
@@ -90,8 +88,8 @@ TABLE(HashResponse, "etcdserverpb.HashResponse", F(1, header), F(2, hash))
 EMPTY_TABLE(SnapshotRequest, "etcdserverpb.SnapshotRequest")
 TABLE(SnapshotResponse, "etcdserverpb.SnapshotResponse", F(1, header), F(2, remaining_bytes), F(3, blob),
       S(4, version))
-TABLE(WatchRequest, "etcdserverpb.WatchRequest", ONE(1, create_request, request_union_case),
-      ONE(2, cancel_request, request_union_case), ONE(3, progress_request, request_union_case))
+TABLE(WatchRequest, "etcdserverpb.WatchRequest", ONE(1, create_request, request_union),
+      ONE(2, cancel_request, request_union), ONE(3, progress_request, request_union))
 TABLE(WatchCreateRequest, "etcdserverpb.WatchCreateRequest", F(1, key), F(2, range_end), F(3, start_revision),
       F(4, progress_notify), F(5, filters), F(6, prev_kv), F(7, watch_id), F(8, fragment))
 TABLE(WatchCancelRequest, "etcdserverpb.WatchCancelRequest", F(1, watch_id))

@@ -10,25 +10,20 @@ namespace {
 constexpr const char* kKindNames[] = {"int64", "uint64", "uint32", "bool",
                                       "enum",  "string", "bytes",  "message"};
 
-// Whether `name` is the lowerCamel form of `proto_name`: without underscores, what follows one in upper case.
-bool is_camel_of(std::string_view name, std::string_view proto_name) {
-  size_t i = 0;
+// The lowerCamel form of a proto name: without underscores, what follows one in upper case.
+std::string camel_of(std::string_view proto_name) {
+  std::string out;
   bool upper = false;
   for (char c : proto_name) {
-    if (c == '_') {
-      upper = true;
-      continue;
-    }
-    if (upper && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    upper = false;
-    if (i == name.size() || name[i++] != c) return false;
+    if (c != '_') out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    upper = c == '_';
   }
-  return i == name.size();
+  return out;
 }
 
 const Field* find_field(const MessageTable& table, std::string_view name) {
   for (const Field& f : table)
-    if (f.name == name || is_camel_of(name, f.name)) return &f;
+    if (f.name == name || (f.name.size() > name.size() && camel_of(f.name) == name)) return &f;
   return nullptr;
 }
 
@@ -65,7 +60,9 @@ class JsonDecoder {
     if (in_.peek() == 'n') return in_.literal("null");
     if (f->repeated) return list(table, *f, out, depth);
     if (f->in_oneof() && load<uint32_t>(static_cast<char*>(out) + f->case_offset) != 0)
-      return in_.fail_at(start, "error parsing \"" + std::string(name) + "\", its oneof is already set");
+      return in_.fail_at(start, "error parsing \"" + std::string(name) + "\", oneof " +
+                                    std::string(table.name) + "." + std::string(f->oneof) +
+                                    " is already set");
     return value(table, *f, out, depth);
   }
 
@@ -105,7 +102,7 @@ class JsonDecoder {
     std::string shown(in_.since(start).substr(0, kShown));
     while (!valid_utf8(shown)) shown.pop_back();
     return in_.fail_at(start, std::string("invalid value for ") + kKindNames[static_cast<int>(f.kind)] +
-                                  " field " + std::string(f.name) + ": " + shown);
+                                  " field " + camel_of(f.name) + ": " + shown);
   }
 
   bool read_bytes_of(const Field& f, std::string_view* bytes) {

@@ -78,18 +78,29 @@ bool JsonLexer::expect(char c) { return take(c) || unexpected(); }
 
 bool JsonLexer::fail(std::string what) { return fail_at(at_, std::move(what)); }
 
+bool JsonLexer::fail_syntax(std::string what) {
+  return error_.empty() ? fail_with("proto: syntax error ", at_, std::move(what)) : false;
+}
+
 bool JsonLexer::fail_at(size_t position, std::string what) {
-  if (!error_.empty()) return false;
+  return error_.empty() ? fail_with("proto: ", position, std::move(what)) : false;
+}
+
+bool JsonLexer::fail_with(std::string_view prefix, size_t position, std::string what) {
   std::string_view before = text_.substr(0, position);
   auto line = 1 + std::count(before.begin(), before.end(), '\n');
   size_t column = position - (before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1) + 1;
-  error_ = "proto: (line " + std::to_string(line) + ":" + std::to_string(column) + "): " + what;
+  error_ =
+      std::string(prefix) + "(line " + std::to_string(line) + ":" + std::to_string(column) + "): " + what;
   return false;
 }
 
 bool JsonLexer::end_of_text() {
-  incomplete_ = error_.empty();
-  return fail("unexpected EOF");
+  if (error_.empty()) {
+    incomplete_ = true;
+    error_ = "unexpected EOF";
+  }
+  return false;
 }
 
 bool JsonLexer::unexpected() {
@@ -97,7 +108,7 @@ bool JsonLexer::unexpected() {
   size_t n = 1;
   if (auto c = static_cast<uint8_t>(text_[at_]); c >= 0x80)
     n = std::max<size_t>(1, utf8_sequence_size(text_.substr(at_)));
-  return fail("unexpected token " + std::string(text_.substr(at_, n)));
+  return fail_syntax("unexpected token " + std::string(text_.substr(at_, n)));
 }
 
 bool JsonLexer::string(std::string_view* s) {
@@ -105,7 +116,7 @@ bool JsonLexer::string(std::string_view* s) {
   size_t start = at_;
   bool escaped = false;
   while (at_ < text_.size() && text_[at_] != '"') {
-    if (static_cast<uint8_t>(text_[at_]) < 0x20) return fail("invalid character in string");
+    if (static_cast<uint8_t>(text_[at_]) < 0x20) return fail_syntax("invalid character in string");
     bool backslash = text_[at_] == '\\';
     escaped |= backslash;
     at_ += backslash ? 2 : 1;

@@ -33,6 +33,7 @@ class JsonLexer {
   bool fail(std::string what);
   // With the position of a token that was read before.
   bool fail_at(size_t position, std::string what);
+  // Not JSON, here.
   bool unexpected();
 
   size_t position() const { return at_; }
@@ -44,6 +45,8 @@ class JsonLexer {
 
  private:
   bool end_of_text();
+  bool fail_syntax(std::string what);
+  bool fail_with(std::string_view prefix, size_t position, std::string what);
   bool unescape(std::string_view raw, std::string_view* s);
   bool skip_digits();
 

@@ -57,6 +57,7 @@ struct Field {
   uint16_t offset;
   uint16_t case_offset;  // of the oneof's case, or kNoOneof
   std::string_view name;
+  std::string_view oneof;        // its name, if it is a member of one
   const MessageTable* message;   // kMessage
   const EnumTable* enumeration;  // kEnum
 
@@ -114,7 +115,7 @@ struct FieldType<Repeated<T>> : FieldType<T> {
 
 template <typename T>
 constexpr Field make_field(uint32_t number, std::string_view name, size_t offset, bool is_string = false,
-                           uint8_t flags = 0, size_t case_offset = kNoOneof) {
+                           uint8_t flags = 0, size_t case_offset = kNoOneof, std::string_view oneof = {}) {
   using Type = FieldType<T>;
   return {number,
           is_string ? Kind::kString : Type::kind(),
@@ -123,6 +124,7 @@ constexpr Field make_field(uint32_t number, std::string_view name, size_t offset
           static_cast<uint16_t>(offset),
           static_cast<uint16_t>(case_offset),
           name,
+          oneof,
           Type::message(),
           Type::enumeration()};
 }
