@@ -15,6 +15,7 @@ namespace quorate::wire {
 namespace {
 
 namespace util = google::protobuf::util;
+using namespace std::literals;
 
 // Everything but Health's map, which JSON writes as an object and no gateway path carries.
 std::vector<const MessageTable*> gateway_messages() {
@@ -264,6 +265,14 @@ TEST(Json, UnknownEnumNamesAreIgnored) {
   ASSERT_TRUE(from_json(&m, R"({"sort_order":"SIDEWAYS","sort_target":7})", arena).ok);
   EXPECT_EQ(m.sort_order, api::RangeRequest::SortOrder::kNone);
   EXPECT_EQ(to_json(m), R"({"sort_target":7})");
+}
+
+TEST(Json, Escapes) {
+  Arena arena;
+  api::AuthRoleAddRequest m;
+  JsonResult r = from_json(&m, R"({"na\u006de":"\u00e9\ud83d\ude00\u0800A\n\b\f\r\t\/\\\"\u0000"})", arena);
+  ASSERT_TRUE(r.ok) << r.error;
+  EXPECT_EQ(m.name, "\u00e9\U0001F600\u0800A\n\b\f\r\t/\\\"\0"sv);
 }
 
 TEST(Json, BrokenUtf8IsReplaced) {

@@ -4,7 +4,7 @@ namespace quorate::wire {
 
 bool is_present(const Field& f, const void* message) {
   if (f.repeated) return elements(f, message).size != 0;
-  if (f.in_oneof() || is_forced(f, message)) return is_forced(f, message);
+  if (!f.is_plain()) return is_set(f, message);
   const char* at = member(f, message);
   if (f.kind == Kind::kMessage) return load<const void*>(at) != nullptr;
   if (is_scalar(f.kind)) return load_scalar(f.kind, at) != 0;

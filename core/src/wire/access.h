@@ -66,15 +66,10 @@ inline Elements elements(const Field& f, const void* message) {
   return {reinterpret_cast<const char*>(r.data), r.size};
 }
 
-// Whether a singular field is written although its value is the default: the member of a oneof that is set,
-// an explicit one.
-inline bool is_forced(const Field& f, const void* message) {
-  if (f.in_oneof()) return load<uint32_t>(static_cast<const char*>(message) + f.case_offset) == f.number;
-  return (f.flags & kExplicit) != 0;
-}
-// Whether it is a member of a oneof that is not set, and so not there whatever it holds.
-inline bool is_unset_member(const Field& f, const void* message) {
-  return f.in_oneof() && !is_forced(f, message);
+// Whether a field that is not plain is written: the member of a oneof if it is the one that is set, an
+// explicit one always.
+inline bool is_set(const Field& f, const void* message) {
+  return !f.in_oneof() || load<uint32_t>(static_cast<const char*>(message) + f.case_offset) == f.number;
 }
 
 // Whether a singular field is there at all, for JSON and printing.

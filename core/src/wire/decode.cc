@@ -43,12 +43,17 @@ class Decoder {
     return nullptr;
   }
 
+  void* place(const MessageTable& table, const Field& f, void* out) {
+    bool here = !f.repeated && f.kind != Kind::kMessage && f.is_plain();
+    return here ? member(f, out) : place_for(table, f, out, arena_);
+  }
+
   const uint8_t* scalar(const MessageTable& table, const Field& f, void* out, const uint8_t* p,
                         const uint8_t* end) {
     uint64_t v = 0;
     p = read_varint(p, end, &v);
     if (p == nullptr) return nullptr;
-    void* at = place_for(table, f, out, arena_);
+    void* at = place(table, f, out);
     if (at == nullptr) return refuse(DecodeError::kTooLarge);
     store_scalar(f.kind, at, v);
     return p;
@@ -69,7 +74,7 @@ class Decoder {
     if (is_scalar(f.kind)) return packed(table, f, out, bytes) == nullptr ? nullptr : p;
     if (f.kind == Kind::kMessage && depth == 0) return refuse(DecodeError::kTooDeep);
     if (f.kind == Kind::kString && !valid_utf8(bytes)) return refuse(DecodeError::kInvalidUtf8);
-    void* at = place_for(table, f, out, arena_);
+    void* at = place(table, f, out);
     if (at == nullptr) return refuse(DecodeError::kTooLarge);
     if (f.kind != Kind::kMessage)
       store(at, bytes);

@@ -67,18 +67,16 @@ size_t measure(const MessageTable& table, const void* message, Sizes& sizes) {
       continue;
     }
     const char* at = member(f, message);
-    if (f.kind == Kind::kMessage) {
-      auto* sub = load<const void*>(at);
-      if (is_unset_member(f, message) || (sub == nullptr && !is_forced(f, message))) continue;
-      total += tag_bytes(f) + measure_message(*f.message, sub, sizes);
-    } else if (is_scalar(f.kind)) {
+    if (is_scalar(f.kind)) {
       uint64_t v = load_scalar(f.kind, at);
-      if (is_unset_member(f, message) || (v == 0 && !is_forced(f, message))) continue;
-      total += tag_bytes(f) + varint_size(v);
-    } else {
+      if (f.is_plain() ? v != 0 : is_set(f, message)) total += tag_bytes(f) + varint_size(v);
+    } else if (f.kind != Kind::kMessage) {
       size_t n = load<std::string_view>(at).size();
-      if (is_unset_member(f, message) || (n == 0 && !is_forced(f, message))) continue;
-      total += tag_bytes(f) + varint_size(n) + n;
+      if (f.is_plain() ? n != 0 : is_set(f, message)) total += tag_bytes(f) + varint_size(n) + n;
+    } else {
+      auto* sub = load<const void*>(at);
+      if (f.is_plain() ? sub != nullptr : is_set(f, message))
+        total += tag_bytes(f) + measure_message(*f.message, sub, sizes);
     }
   }
   return total;
@@ -125,18 +123,15 @@ uint8_t* write(const MessageTable& table, const void* message, uint8_t* p, Sizes
       continue;
     }
     const char* at = member(f, message);
-    if (f.kind == Kind::kMessage) {
-      auto* sub = load<const void*>(at);
-      if (is_unset_member(f, message) || (sub == nullptr && !is_forced(f, message))) continue;
-      p = write_message(p, f, sub, sizes);
-    } else if (is_scalar(f.kind)) {
+    if (is_scalar(f.kind)) {
       uint64_t v = load_scalar(f.kind, at);
-      if (is_unset_member(f, message) || (v == 0 && !is_forced(f, message))) continue;
-      p = write_varint(write_tag(p, f, WireType::kVarint), v);
-    } else {
+      if (f.is_plain() ? v != 0 : is_set(f, message)) p = write_varint(write_tag(p, f, WireType::kVarint), v);
+    } else if (f.kind != Kind::kMessage) {
       auto bytes = load<std::string_view>(at);
-      if (is_unset_member(f, message) || (bytes.empty() && !is_forced(f, message))) continue;
-      p = write_bytes(p, f, bytes);
+      if (f.is_plain() ? !bytes.empty() : is_set(f, message)) p = write_bytes(p, f, bytes);
+    } else {
+      auto* sub = load<const void*>(at);
+      if (f.is_plain() ? sub != nullptr : is_set(f, message)) p = write_message(p, f, sub, sizes);
     }
   }
   return p;

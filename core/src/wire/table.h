@@ -62,6 +62,8 @@ struct Field {
   const EnumTable* enumeration;  // kEnum
 
   bool in_oneof() const { return case_offset != kNoOneof; }
+  // Whether its value alone says if it is there: nothing is written for the default.
+  bool is_plain() const { return case_offset == kNoOneof && (flags & kExplicit) == 0; }
 };
 
 struct MessageTable {
