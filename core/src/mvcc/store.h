@@ -115,7 +115,7 @@ struct Recovered {
   Index applied;
   Term applied_term;
   int64_t revision = 1;
-  int64_t compacted = 0;
+  int64_t compacted = -1;  // never, as etcd reports it
   uint64_t keys = 0;
   std::vector<std::pair<std::string, std::string>> meta;  // the node's own meta records, by key
 };
@@ -132,7 +132,14 @@ struct StoreOptions {
   bool is_volatile = false;                   // the engine has kCapVolatile: batches are released once written
 };
 
-enum class EngineState : uint32_t { kHealthy, kNoSpace, kFailed };
+// What writes to the engine meet. Below kFailed the store goes on: batches are kept, reads answered, and the engine is
+// reopened and given what it lacks until it is healthy again.
+enum class EngineState : uint32_t {
+  kHealthy,
+  kNoSpace,     // waiting for room on the disk
+  kFailed,      // final: it lost more than is kept; the node must rebuild its state from the log
+  kRecovering,  // an I/O error; being reopened
+};
 
 class Store {
  public:
@@ -155,7 +162,7 @@ class Store {
   virtual std::span<const Event> apply(Index index, Term term, const std::function<void(Apply&)>& body) = 0;
   virtual Index applied() const = 0;
   virtual int64_t revision() const = 0;
-  virtual int64_t compacted() const = 0;
+  virtual int64_t compacted() const = 0;  // -1: never, as etcd reports it
 
   // ---- Reads.
   // Runs `body` over the current state, as an apply that changes nothing sees it. `body` only reads (get, scan, count,
@@ -204,7 +211,7 @@ class Store {
     std::string text;
     uint32_t hash = 0;
     int64_t revision = 0;          // that was hashed
-    int64_t compacted = 0;
+    int64_t compacted = -1;
     int64_t current_revision = 0;
   };
   virtual void hash_kv(int64_t revision, UniqueFunction<void(const Hash&)> done) = 0;
