@@ -1,6 +1,7 @@
 #include "mvcc/apply.h"
 
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/crc32c.h"
@@ -10,7 +11,8 @@ namespace {
 
 enum Effect : uint32_t { kPut = 1, kDelete = 2, kMeta = 3, kCompaction = 4, kEnd = 5 };
 
-// A multiply-and-fold hash over little-endian words: not against adversaries, but against members that disagree.
+// A multiply-and-fold hash over little-endian words: not against adversaries, but against members that
+// disagree.
 uint64_t fold(uint64_t a, uint64_t b) {
   auto product = static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15) * (b ^ 0xd1b54a32d192ed03);
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
@@ -35,14 +37,20 @@ void ApplyImpl::chain(uint32_t kind, std::string_view a, std::string_view b) {
   hash = fold_bytes(fold_bytes(fold(hash, kind), a), b);
 }
 
-void ApplyImpl::begin() {
-  next_sub_ = 0;
-  store_.events_.clear();
+void ApplyImpl::run(const std::function<void(Apply&)>& body, Mode mode) {
+  QUORATE_ASSERT(mode_ == Mode::kIdle, "one apply or view at a time");
+  mode_ = mode;
+  body(*this);
+  mode_ = Mode::kIdle;
+}
+
+void ApplyImpl::check_writable() const {
+  QUORATE_ASSERT(mode_ == Mode::kWrite, "only an apply changes anything");
 }
 
 void ApplyImpl::end(Index index, Term term) {
   State& state = store_.state_;
-  if (next_sub_ != 0) ++state.revision;
+  if (std::exchange(next_sub_, 0) != 0) ++state.revision;
   state.applied = index;
   state.applied_term = term;
   uint64_t position[2] = {index.value, term.value};
@@ -54,11 +62,12 @@ std::optional<KeyVersion> ApplyImpl::get(std::string_view key) const { return st
 
 void ApplyImpl::scan(const api::Interval& interval,
                      const std::function<bool(std::string_view, const KeyVersion&)>& visit) const {
-  store_.index_.scan(interval,
-                     [&](const KeyEntry& entry) { return !entry.live() || visit(entry.key(), entry.newest()); });
+  store_.scan(interval, visit);
 }
 
-int64_t ApplyImpl::count(const api::Interval& interval) const { return store_.index_.count(interval, revision()); }
+int64_t ApplyImpl::count(const api::Interval& interval) const {
+  return store_.index_.count(interval, revision());
+}
 
 plugin::ByteView ApplyImpl::write(const KeyValueView& kv, Revision revision, bool tombstone) {
   size_t size = encoded_size(kv);
@@ -70,6 +79,7 @@ plugin::ByteView ApplyImpl::write(const KeyValueView& kv, Revision revision, boo
 }
 
 std::optional<KeyVersion> ApplyImpl::put(std::string_view key, std::string_view value, int64_t lease) {
+  check_writable();
   KeyEntry* entry = store_.index_.find(key);
   std::optional<KeyVersion> previous;
   if (entry != nullptr && entry->live()) previous = entry->newest();
@@ -103,6 +113,7 @@ std::optional<KeyVersion> ApplyImpl::put(std::string_view key, std::string_view 
 
 int64_t ApplyImpl::remove(const api::Interval& interval,
                           const std::function<void(std::string_view, const KeyVersion&)>& deleted) {
+  check_writable();
   std::vector<KeyEntry*> doomed;
   store_.index_.scan(interval, [&](KeyEntry& entry) {
     if (entry.live()) doomed.push_back(&entry);
@@ -139,6 +150,7 @@ void ApplyImpl::bury(KeyEntry* entry) {
 }
 
 void ApplyImpl::set_meta(std::string_view key, std::string_view value) {
+  check_writable();
   meta_key_.assign(1, kNodeMetaPrefix).append(key);
   chain(kMeta, key, value);
   if (value.empty()) {
@@ -177,12 +189,15 @@ Apply::Found ApplyImpl::range(const RangeQuery& query) const {
   size_t size = found.size();
   if (query.target != SortTarget::kValue) out.more = cut_to_limit(query, &size);
   out.items.reserve(size);
-  for (size_t i = 0; i < size; ++i) out.items.push_back({std::string(found[i].entry->key()), found[i].version});
+  for (size_t i = 0; i < size; ++i)
+    out.items.push_back({std::string(found[i].entry->key()), found[i].version});
   return out;
 }
 
 void ApplyImpl::compact(int64_t revision) {
-  QUORATE_ASSERT(revision > store_.state_.compacted && revision <= this->revision(), "the caller checks the revision");
+  check_writable();
+  QUORATE_ASSERT(revision > store_.state_.compacted && revision <= this->revision(),
+                 "the caller checks the revision");
   store_.state_.compacted = revision;
   chain(kCompaction, {reinterpret_cast<const char*>(&revision), sizeof revision});
 }

@@ -10,7 +10,9 @@ namespace quorate::mvcc {
 class ApplyImpl final : public Apply {
  public:
   explicit ApplyImpl(StoreImpl* store) : store_(*store) {}
-  void begin();
+  enum class Mode : uint32_t { kIdle, kRead, kWrite };
+  void run(const std::function<void(Apply&)>& body, Mode mode);
+  // Of a kWrite run: publishes what it changed.
   void end(Index index, Term term);
 
   int64_t revision() const override { return store_.state_.revision + (next_sub_ == 0 ? 0 : 1); }
@@ -28,12 +30,14 @@ class ApplyImpl final : public Apply {
 
  private:
   Revision next_revision() { return {store_.state_.revision + 1, next_sub_++}; }
+  void check_writable() const;
   plugin::ByteView write(const KeyValueView& kv, Revision revision, bool tombstone);
   void bury(KeyEntry* entry);
   // What the entry did joins the state hash: kind and bytes.
   void chain(uint32_t kind, std::string_view a, std::string_view b = {});
 
   StoreImpl& store_;
+  Mode mode_ = Mode::kIdle;
   int64_t next_sub_ = 0;
   std::string meta_key_;
   std::string meta_value_;

@@ -11,7 +11,8 @@ class AnswerSink final : public plugin::ReadSink {
   AnswerSink(const std::vector<RecordKey>& keys, const std::vector<ColdReader::Want>& wants,
              std::vector<ColdReader::Answer>* answers)
       : keys_(keys), wants_(wants), answers_(answers) {}
-  uint32_t entry(uint64_t position, uint32_t found, plugin::ByteView, plugin::ByteView value) noexcept override {
+  uint32_t entry(uint64_t position, uint32_t found, plugin::ByteView,
+                 plugin::ByteView value) noexcept override {
     size_t i = first + position;
     if (i >= keys_.size()) return 0;
     ColdReader::Answer& answer = (*answers_)[i];
@@ -99,8 +100,9 @@ void ColdReader::work(Round& round) {
     sink.first = i;
     plugin::Status status = view->get(kRecordsKeyspace, keys[i], &sink);
     if (status.code() == plugin::Code::kCorruption)
-      round.answers[i].status = plugin::Status(
-          plugin::Code::kCorruption, "the record of " + describe(round.wants[i].revision) + ": " + status.text());
+      round.answers[i].status =
+          plugin::Status(plugin::Code::kCorruption,
+                         "the record of " + describe(round.wants[i].revision) + ": " + status.text());
     else if (!status.ok())
       round.answers[i].status = status;
   }

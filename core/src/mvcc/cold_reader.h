@@ -24,7 +24,8 @@ class ColdReader {
   using Done = UniqueFunction<void(std::vector<Answer>)>;
 
   ColdReader(Executor* executor, EngineWriter* writer) : executor_(executor), writer_(writer) {}
-  // REQUIRES: each record was written to the engine, or stays pinned until `done`. One answer per want, in order.
+  // REQUIRES: each record was written to the engine, or stays pinned until `done`. One answer per want, in
+  // order.
   void read(std::vector<Want> wants, Done done);
 
  private:

@@ -1,5 +1,5 @@
-// Physical removal of what compaction has superseded: in slices, from queues that apply fills, so that it costs what it
-// drops and nothing else.
+// Physical removal of what compaction has superseded: in slices, from queues that apply fills, so that it
+// costs what it drops and nothing else.
 #include <algorithm>
 
 #include "mvcc/apply.h"
@@ -25,9 +25,9 @@ void StoreImpl::schedule_compaction(uint64_t delay_ns) {
 void StoreImpl::compaction_slice() {
   uint32_t dropped = 0;
   while (!doomed_.empty() && dropped < options_.compaction_batch) {
-    writer_.batch().remove_record(doomed_.back().key);
-    logical_size_ -= doomed_.back().size;
-    doomed_.pop_back();
+    writer_.batch().remove_record(doomed_.front().key);
+    logical_size_ -= doomed_.front().size;
+    doomed_.pop_front();
     ++dropped;
   }
   int64_t limit = std::min(state_.compacted, pins_.oldest());
@@ -43,8 +43,8 @@ void StoreImpl::compaction_slice() {
     compaction_done();
 }
 
-// The oldest due item of the two queues. Of equal ones the superseded version first: the tombstone above it may take
-// the entry away.
+// The oldest due item of the two queues. Of equal ones the superseded version first: the tombstone above it
+// may take the entry away.
 bool StoreImpl::compact_one(int64_t limit, uint32_t* dropped) {
   bool has_superseded = !superseded_.empty() && superseded_.front().due <= limit;
   bool has_buried = !buried_.empty() && buried_.front().due <= limit;

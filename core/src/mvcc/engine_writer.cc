@@ -7,9 +7,9 @@
 namespace quorate::mvcc {
 namespace {
 constexpr uint64_t kFirstRetryNs = 50'000'000;
-constexpr uint64_t kLastRetryNs = 5'000'000'000;
-constexpr uint64_t kSpareBytes = 1u << 20;      // a reopened engine needs room for more than the kept batches
-constexpr uint64_t kWriteAtOnce = 8u << 20;     // bytes of one trip to the helper
+constexpr uint64_t kLastRetryNs = 2'000'000'000;
+constexpr uint64_t kSpareBytes = 1u << 20;   // a reopened engine needs room for more than the kept batches
+constexpr uint64_t kWriteAtOnce = 8u << 20;  // bytes of one trip to the helper
 }  // namespace
 
 // What one trip to a helper thread brings back.
@@ -27,7 +27,8 @@ struct EngineWriter::Job {
 // Called by the engine's own threads.
 class EngineWriter::EventSink final : public plugin::StorageEvents {
  public:
-  EventSink(Executor* executor, EngineWriter* writer) : executor_(executor), writer_(writer), alive_(writer->alive_) {}
+  EventSink(Executor* executor, EngineWriter* writer)
+      : executor_(executor), writer_(writer), alive_(writer->alive_) {}
   void on_durable(plugin::Mark mark) noexcept override {
     executor_->post([writer = writer_, alive = alive_, mark] {
       if (!alive.expired()) writer->on_durable(mark);
@@ -66,8 +67,7 @@ EngineWriter::~EngineWriter() {
 
 plugin::Status EngineWriter::open_engine(plugin::Ref<plugin::Store>* store) {
   std::vector<plugin::Option> options;
-  for (const auto& [name, value] : options_)
-    options.push_back({bytes_of(name), bytes_of(value)});
+  for (const auto& [name, value] : options_) options.push_back({bytes_of(name), bytes_of(value)});
   plugin::OpenInfo info;
   info.directory = directory_.c_str();
   info.keyspaces = kKeyspaces;
@@ -116,7 +116,8 @@ plugin::Status EngineWriter::read_state(plugin::Store* store, State* state, bool
     options.keyspace = keyspace;
     status = view->scan(options, &any);
     if (!status.ok()) return status;
-    if (any.any) return plugin::Status(plugin::Code::kCorruption, "the engine holds records, but no state record");
+    if (any.any)
+      return plugin::Status(plugin::Code::kCorruption, "the engine holds records, but no state record");
   }
   return {};
 }
@@ -137,7 +138,8 @@ plugin::Status EngineWriter::open(State* state, bool* fresh) {
   return status;
 }
 
-// ---- Filling --------------------------------------------------------------------------------------------------
+// ---- Filling
+// --------------------------------------------------------------------------------------------------
 
 void EngineWriter::end_entry(const State& state) {
   entry_state_ = state;
@@ -183,7 +185,8 @@ void EngineWriter::flush() {
   start_write();
 }
 
-// ---- Writing --------------------------------------------------------------------------------------------------
+// ---- Writing
+// --------------------------------------------------------------------------------------------------
 
 void EngineWriter::start_write() {
   if (writing_ || poisoned_ || reopening_ || state_ == EngineState::kFailed || closed_) return;
@@ -247,11 +250,11 @@ void EngineWriter::notify_written() {
 void EngineWriter::when_written(Task done) {
   uint64_t number = dirty_ ? filling_->number() : filling_->number() - 1;
   when_written_.emplace_back(number, std::move(done));
-  if (number <= written_number_)
-    runtime_.executor->post(guarded([this] { notify_written(); }));
+  if (number <= written_number_) runtime_.executor->post(guarded([this] { notify_written(); }));
 }
 
-// ---- Syncing --------------------------------------------------------------------------------------------------
+// ---- Syncing
+// --------------------------------------------------------------------------------------------------
 
 void EngineWriter::arm_sync() {
   if (written_number_ <= synced_number_ || syncing_ || poisoned_ || reopening_) return;
@@ -317,15 +320,15 @@ void EngineWriter::refresh_disk_size() {
     if (handle.get() == nullptr) return;
     auto job = std::make_shared<std::pair<Handle, uint64_t>>(std::move(handle), 0);
     runtime_.executor->offload(
-        Lane::kBulk, [job] { job->second = job->first.get()->approximate_size(); },
-        guarded([this, job] {
+        Lane::kBulk, [job] { job->second = job->first.get()->approximate_size(); }, guarded([this, job] {
           disk_size_ = job->second;
           job->first = Handle();
         }));
   });
 }
 
-// ---- Failure --------------------------------------------------------------------------------------------------
+// ---- Failure
+// --------------------------------------------------------------------------------------------------
 
 void EngineWriter::set_state(EngineState state, std::string why) {
   if (state == state_ && why == why_) return;
@@ -376,8 +379,9 @@ void EngineWriter::try_reopen() {
         uint64_t free = 0;
         if (job->store && job->space_needed != 0 && runtime_.files != nullptr &&
             runtime_.files->free_space(directory_.c_str(), &free).ok() && free < job->space_needed) {
-          job->status = plugin::Status(plugin::Code::kNoSpace, "waiting for " + std::to_string(job->space_needed) +
-                                                                   " bytes of space in " + directory_);
+          job->status =
+              plugin::Status(plugin::Code::kNoSpace, "waiting for " + std::to_string(job->space_needed) +
+                                                         " bytes of space in " + directory_);
           return;
         }
         if (job->store) (void)job->store->close();
@@ -407,9 +411,11 @@ void EngineWriter::on_reopened(Job& job) {
       set_state(EngineState::kFailed, "the engine in " + directory_ + " was reopened at entry " +
                                           std::to_string(job.state.applied.value) + " (batch " +
                                           std::to_string(job.state.batch) + "), but batches are kept from " +
-                                          std::to_string(oldest) + " on: its state must be rebuilt from the log");
+                                          std::to_string(oldest) +
+                                          " on: its state must be rebuilt from the log");
     } else {
-      for (Slot& slot : kept_) slot.phase = slot.batch->number() <= job.state.batch ? Phase::kWritten : Phase::kSealed;
+      for (Slot& slot : kept_)
+        slot.phase = slot.batch->number() <= job.state.batch ? Phase::kWritten : Phase::kSealed;
       written_number_ = job.state.batch;
       if (written_number_ + 1 == filling_->number()) set_state(EngineState::kHealthy, "");
       notify_written();
@@ -422,7 +428,8 @@ void EngineWriter::on_reopened(Job& job) {
   for (auto& use : waiting) with_engine(std::move(use));
 }
 
-// ---- Reading --------------------------------------------------------------------------------------------------
+// ---- Reading
+// --------------------------------------------------------------------------------------------------
 
 EngineWriter::Handle::~Handle() {
   if (writer_ != nullptr && !alive_.expired()) --writer_->handles_;
@@ -456,7 +463,8 @@ int64_t EngineWriter::kept_from() const {
   return filling_->records().empty() ? INT64_MAX : filling_->records().front().revision.main;
 }
 
-// ---- The end --------------------------------------------------------------------------------------------------
+// ---- The end
+// --------------------------------------------------------------------------------------------------
 
 plugin::Status EngineWriter::close() {
   seal();
@@ -467,7 +475,8 @@ plugin::Status EngineWriter::close() {
   plugin::Status status = read_state(store_.get(), &state, &fresh);
   for (const Slot& slot : kept_) {
     if (!status.ok() || poisoned_) break;
-    if (slot.batch->number() > state.batch) status = store_->write(slot.batch->operations(), slot.batch->number());
+    if (slot.batch->number() > state.batch)
+      status = store_->write(slot.batch->operations(), slot.batch->number());
   }
   if (status.ok() && !poisoned_ && !limits_.is_volatile) status = store_->sync(filling_->number() - 1);
   plugin::Status closed = store_->close();

@@ -2,13 +2,14 @@
 //
 //   open ──seal──▶ sealed ──write──▶ written ──sync──▶ released
 //                    ▲                  │
-//                    └──── reopened ────┘     what a reopened engine lacks is written again; nothing twice, because
+//                    └──── reopened ────┘     what a reopened engine lacks is written again; nothing twice,
+//                    because
 //                                             its state record names the last batch it has
 //
-// One batch is being filled; it is sealed at write_bytes or write_interval. Sealed ones are written in order on
-// Lane::kEngine; every sync_bytes or sync_interval the engine is synced on Lane::kEngineSync, and what it then holds
-// for good is released. Up to there every record can be read from the kept batches.
-// [loop] unless said otherwise.
+// One batch is being filled; it is sealed at write_bytes or write_interval. Sealed ones are written in order
+// on Lane::kEngine; every sync_bytes or sync_interval the engine is synced on Lane::kEngineSync, and what it
+// then holds for good is released. Up to there every record can be read from the kept batches. [loop] unless
+// said otherwise.
 #pragma once
 
 #include <deque>
@@ -48,9 +49,11 @@ class EngineWriter {
 
   // ---- Reading what is kept.
   bool find(Revision revision, plugin::ByteView* record) const;
-  // The first main revision that is surely in the kept batches with everything after it; INT64_MAX: none kept.
+  // The first main revision that is surely in the kept batches with everything after it; INT64_MAX: none
+  // kept.
   int64_t kept_from() const;
-  // Calls visit(const WriteBatch::Kept&) for each kept record from `main` on, ascending, until it answers false.
+  // Calls visit(const WriteBatch::Kept&) for each kept record from `main` on, ascending, until it answers
+  // false.
   template <typename F>
   void scan(int64_t main, F&& visit) const {
     for (const auto& slot : kept_)
@@ -62,7 +65,10 @@ class EngineWriter {
   class Handle {
    public:
     Handle() = default;
-    Handle(Handle&& o) noexcept : writer_(std::exchange(o.writer_, nullptr)), alive_(std::move(o.alive_)), store_(std::move(o.store_)) {}
+    Handle(Handle&& o) noexcept
+        : writer_(std::exchange(o.writer_, nullptr)),
+          alive_(std::move(o.alive_)),
+          store_(std::move(o.store_)) {}
     Handle& operator=(Handle&& o) noexcept {
       std::swap(writer_, o.writer_);
       std::swap(alive_, o.alive_);
@@ -78,8 +84,8 @@ class EngineWriter {
     std::weak_ptr<bool> alive_;
     plugin::Ref<plugin::Store> store_;
   };
-  // Calls `use` now or, while the engine is being reopened, once that has ended. A handle without a store: the engine
-  // could not be opened.
+  // Calls `use` now or, while the engine is being reopened, once that has ended. A handle without a store:
+  // the engine could not be opened.
   void with_engine(UniqueFunction<void(Handle)> use);
 
   // ---- Progress.
@@ -109,8 +115,9 @@ class EngineWriter {
   static bool scan_batch(const WriteBatch& batch, int64_t main, F& visit) {
     const auto& records = batch.records();
     if (records.empty() || records.back().revision.main < main) return true;
-    auto at = std::lower_bound(records.begin(), records.end(), main,
-                               [](const WriteBatch::Kept& kept, int64_t m) { return kept.revision.main < m; });
+    auto at =
+        std::lower_bound(records.begin(), records.end(), main,
+                         [](const WriteBatch::Kept& kept, int64_t m) { return kept.revision.main < m; });
     for (; at != records.end(); ++at)
       if (!visit(*at)) return false;
     return true;
@@ -152,9 +159,9 @@ class EngineWriter {
   plugin::Ref<plugin::Store> store_;
 
   std::unique_ptr<WriteBatch> filling_;
-  State entry_state_;          // as of the last entry
-  bool dirty_ = false;         // the filling batch is worth sealing
-  std::deque<Slot> kept_;      // ascending numbers
+  State entry_state_;      // as of the last entry
+  bool dirty_ = false;     // the filling batch is worth sealing
+  std::deque<Slot> kept_;  // ascending numbers
   uint64_t kept_bytes_ = 0;
   uint64_t written_number_ = 0;  // the last batch that the engine has
   uint64_t synced_number_ = 0;
@@ -166,7 +173,7 @@ class EngineWriter {
   uint64_t retry_delay_ns_ = 0;
   bool writing_ = false;
   bool syncing_ = false;
-  bool poisoned_ = false;   // the handle must be closed and opened again before the next write
+  bool poisoned_ = false;  // the handle must be closed and opened again before the next write
   bool reopening_ = false;
   uint32_t handles_ = 0;
   std::vector<UniqueFunction<void(Handle)>> waiting_;  // for the end of reopening

@@ -12,9 +12,10 @@ constexpr uint64_t kReadAhead = 1u << 20;
 constexpr uint32_t kMaxTries = 5;
 }  // namespace
 
-// etcd's rule (3.7.1, server/storage/mvcc/hash.go): records up to the revision; of those up to the compacted one only
-// what a compaction at the revision would keep, without tombstones. Where that is nothing at all, etcd leaves the
-// filter out: then it hashes what the last compaction kept. A tombstone at exactly the compacted revision never counts.
+// etcd's rule (3.7.1, server/storage/mvcc/hash.go): records up to the revision; of those up to the compacted
+// one only what a compaction at the revision would keep, without tombstones. Where that is nothing at all,
+// etcd leaves the filter out: then it hashes what the last compaction kept. A tombstone at exactly the
+// compacted revision never counts.
 class HashOp final : public plugin::ReadSink, public std::enable_shared_from_this<HashOp> {
  public:
   HashOp(StoreImpl* store, bool everything, UniqueFunction<void(const Store::Hash&)> done)
@@ -71,18 +72,19 @@ class HashOp final : public plugin::ReadSink, public std::enable_shared_from_thi
     size_t seen = 0;
     bool paused = false;
     std::string resume;
-    store_.index_.scan(resume_.empty() ? api::Interval::all() : api::Interval::from(resume_), [&](KeyEntry& entry) {
-      if (seen++ == kWalkSlice) {
-        paused = true;
-        resume = entry.key();
-        return false;
-      }
-      KeyVersion v;
-      if (!entry.at(revision, &v)) return true;
-      any_live_ = true;
-      if (v.mod.main <= result_.compacted) keep_.push_back(v.mod);
-      return true;
-    });
+    store_.index_.scan(resume_.empty() ? api::Interval::all() : api::Interval::from(resume_),
+                       [&](KeyEntry& entry) {
+                         if (seen++ == kWalkSlice) {
+                           paused = true;
+                           resume = entry.key();
+                           return false;
+                         }
+                         KeyVersion v;
+                         if (!entry.at(revision, &v)) return true;
+                         any_live_ = true;
+                         if (v.mod.main <= result_.compacted) keep_.push_back(v.mod);
+                         return true;
+                       });
     resume_ = std::move(resume);
     if (paused) return store_.post([self = shared_from_this(), this, revision] { walk(revision); });
     if (!any_live_ && revision != result_.compacted && result_.compacted > 0) {
@@ -97,14 +99,14 @@ class HashOp final : public plugin::ReadSink, public std::enable_shared_from_thi
       handle_ = std::move(handle);
       if (handle_.get() == nullptr)
         return finish(plugin::Status(plugin::Code::kIo, "the engine is not open: " + store_.writer_.why()));
-      store_.runtime_.executor->offload(Lane::kBulk, [self, this] { status_ = scan_engine(); },
-                                        store_.guarded([self, this] {
-                                          handle_ = EngineWriter::Handle();
-                                          if (status_.code() == plugin::Code::kViewExpired && ++tries_ < kMaxTries)
-                                            read_engine();
-                                          else
-                                            finish(damage_.ok() ? status_ : damage_);
-                                        }));
+      store_.runtime_.executor->offload(
+          Lane::kBulk, [self, this] { status_ = scan_engine(); }, store_.guarded([self, this] {
+            handle_ = EngineWriter::Handle();
+            if (status_.code() == plugin::Code::kViewExpired && ++tries_ < kMaxTries)
+              read_engine();
+            else
+              finish(damage_.ok() ? status_ : damage_);
+          }));
     });
   }
 

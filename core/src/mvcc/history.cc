@@ -5,13 +5,19 @@
 
 namespace quorate::mvcc {
 
-// Events of [from, kept) come from the engine, later ones from the kept batches, which hold whole revisions: one call
-// answers from one of the two, and the next goes on where it ended. No view needs to be pinned with the batches.
+// Events of [from, kept) come from the engine, later ones from the kept batches, which hold whole revisions:
+// one call answers from one of the two, and the next goes on where it ended. No view needs to be pinned with
+// the batches.
 class HistoryOp final : public plugin::ReadSink, public std::enable_shared_from_this<HistoryOp> {
  public:
   HistoryOp(StoreImpl* store, int64_t from, int64_t to, uint64_t max_bytes, bool with_previous,
             UniqueFunction<void(Store::History)> done)
-      : store_(*store), next_(from), to_(to), left_(max_bytes), with_previous_(with_previous), done_(std::move(done)) {}
+      : store_(*store),
+        next_(from),
+        to_(to),
+        left_(max_bytes),
+        with_previous_(with_previous),
+        done_(std::move(done)) {}
 
   void start() {
     int64_t kept = store_.writer_.kept_from();
@@ -32,7 +38,8 @@ class HistoryOp final : public plugin::ReadSink, public std::enable_shared_from_
     bool tombstone = false;
     plugin::ByteView record;
     if (!parse_record_key(key, &revision, &tombstone)) {
-      damage_ = plugin::Status(plugin::Code::kCorruption, "a record under an unknown key after " + describe(last_));
+      damage_ =
+          plugin::Status(plugin::Code::kCorruption, "a record under an unknown key after " + describe(last_));
       return 0;
     }
     if (!open_record(key, value, &record)) {
@@ -76,14 +83,14 @@ class HistoryOp final : public plugin::ReadSink, public std::enable_shared_from_
       handle_ = std::move(handle);
       if (handle_.get() == nullptr)
         return finish(plugin::Status(plugin::Code::kIo, "the engine is not open: " + store_.writer_.why()));
-      store_.runtime_.executor->offload(Lane::kRead, [self, this] { status_ = scan_engine(); },
-                                        store_.guarded([self, this] {
-                                          handle_ = EngineWriter::Handle();
-                                          if (status_.code() == plugin::Code::kViewExpired && ++tries_ < kMaxTries)
-                                            read_engine();
-                                          else
-                                            finish(damage_.ok() ? status_ : damage_);
-                                        }));
+      store_.runtime_.executor->offload(
+          Lane::kRead, [self, this] { status_ = scan_engine(); }, store_.guarded([self, this] {
+            handle_ = EngineWriter::Handle();
+            if (status_.code() == plugin::Code::kViewExpired && ++tries_ < kMaxTries)
+              read_engine();
+            else
+              finish(damage_.ok() ? status_ : damage_);
+          }));
     });
   }
 
@@ -142,7 +149,8 @@ class HistoryOp final : public plugin::ReadSink, public std::enable_shared_from_
   std::vector<Event> events_;
 };
 
-void StoreImpl::history(int64_t from, uint64_t max_bytes, bool with_previous, UniqueFunction<void(History)> done) {
+void StoreImpl::history(int64_t from, uint64_t max_bytes, bool with_previous,
+                        UniqueFunction<void(History)> done) {
   History out;
   out.current = state_.revision;
   out.next = from;
@@ -151,7 +159,8 @@ void StoreImpl::history(int64_t from, uint64_t max_bytes, bool with_previous, Un
     return done(std::move(out));
   }
   if (from > state_.revision) return done(std::move(out));
-  std::make_shared<HistoryOp>(this, from, state_.revision, max_bytes, with_previous, std::move(done))->start();
+  std::make_shared<HistoryOp>(this, from, state_.revision, max_bytes, with_previous, std::move(done))
+      ->start();
 }
 
 }  // namespace quorate::mvcc

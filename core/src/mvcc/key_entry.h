@@ -1,4 +1,5 @@
-// A key in the index: its newest version in place, the older ones that are still readable in a chain beside it.
+// A key in the index: its newest version in place, the older ones that are still readable in a chain beside
+// it.
 #pragma once
 
 #include <cstddef>
@@ -89,7 +90,8 @@ struct KeyEntry {
     for (uint32_t i = older->end; i > older->begin; --i) {
       const OldVersion& v = *older->at(i - 1);
       if (Revision{v.main, v.sub} >= revision) continue;
-      if (v.tombstone == 0) *out = {{v.main, v.sub}, v.create_main, v.version, v.lease, v.record_size, false, v.ref};
+      if (v.tombstone == 0)
+        *out = {{v.main, v.sub}, v.create_main, v.version, v.lease, v.record_size, false, v.ref};
       return v.tombstone == 0;
     }
     return false;

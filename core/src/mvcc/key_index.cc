@@ -162,7 +162,8 @@ void KeyIndex::bury(KeyEntry* entry, const KeyVersion& v) {
 
 KeyIndex::Summary KeyIndex::summary(const Leaf& leaf) {
   Summary s{static_cast<uint32_t>(std::popcount(leaf.live)), 0};
-  for (uint32_t i = 0; i < leaf.size; ++i) s.changed = std::max(s.changed, leaf.entries[i]->membership_changed());
+  for (uint32_t i = 0; i < leaf.size; ++i)
+    s.changed = std::max(s.changed, leaf.entries[i]->membership_changed());
   return s;
 }
 
@@ -175,7 +176,8 @@ KeyIndex::Summary KeyIndex::summary(const Inner& inner) {
   return s;
 }
 
-// ---- Insertion ------------------------------------------------------------------------------------------------
+// ---- Insertion
+// ------------------------------------------------------------------------------------------------
 
 void KeyIndex::insert(Path& path, KeyEntry* entry) {
   if (path.leaf->size == kFanOut) {
@@ -230,7 +232,8 @@ KeyIndex::Split KeyIndex::split_leaf(Path& path) {
   right->previous = left;
   if (right->next != nullptr) right->next->previous = right;
   left->next = right;
-  Separator* low = new_separator(shortest_separator(left->entries[keep - 1]->key(), right->entries[0]->key()));
+  Separator* low =
+      new_separator(shortest_separator(left->entries[keep - 1]->key(), right->entries[0]->key()));
   return {right, low, summary(*left), summary(*right)};
 }
 
@@ -269,7 +272,8 @@ void KeyIndex::grow_root(const Split& split, uint32_t live_left, int64_t changed
   QUORATE_ASSERT(height_ < kMaxHeight, "more keys than memory can hold");
 }
 
-// ---- Removal --------------------------------------------------------------------------------------------------
+// ---- Removal
+// --------------------------------------------------------------------------------------------------
 
 // REQUIRES: deleted, and no older version: no key set changes.
 void KeyIndex::erase(KeyEntry* entry) {

@@ -1,9 +1,9 @@
 // All keys, in order, in memory: a counted B+tree.
 //
-// Each child of an inner node comes with the number of live keys below it and the main revision at which its *key set*
-// (which keys are live) last changed. A count at the current revision is therefore O(log n), and one at an old
-// revision takes the number of each subtree that has not changed since and walks the others only. An update of an
-// existing key changes no key set and touches no inner node.
+// Each child of an inner node comes with the number of live keys below it and the main revision at which its
+// *key set* (which keys are live) last changed. A count at the current revision is therefore O(log n), and
+// one at an old revision takes the number of each subtree that has not changed since and walks the others
+// only. An update of an existing key changes no key set and touches no inner node.
 //
 // A key costs 60 bytes, itself, and about 12 of the tree. [loop], or one thread before the loop runs.
 #pragma once
@@ -37,9 +37,9 @@ class KeyIndex {
   // REQUIRES: v.tombstone, and the entry is live.
   void bury(KeyEntry* entry, const KeyVersion& v);
 
-  // Drops what a compaction at `revision` supersedes of this key: all versions but the newest at or below it, and that
-  // one, too, when it is a tombstone below (not at) it. Calls dropped(KeyVersion) for each, oldest first. The
-  // entry itself goes when nothing is left: true.
+  // Drops what a compaction at `revision` supersedes of this key: all versions but the newest at or below it,
+  // and that one, too, when it is a tombstone below (not at) it. Calls dropped(KeyVersion) for each, oldest
+  // first. The entry itself goes when nothing is left: true.
   template <typename F>
   bool trim(KeyEntry* entry, int64_t revision, F&& dropped) {
     while (entry->older != nullptr) {
@@ -54,8 +54,8 @@ class KeyIndex {
     return true;
   }
 
-  // Calls visit(const KeyEntry&) for each entry of the interval, deleted ones included, until it answers false.
-  // REQUIRES of it: leave the index alone (but for refs).
+  // Calls visit(const KeyEntry&) for each entry of the interval, deleted ones included, until it answers
+  // false. REQUIRES of it: leave the index alone (but for refs).
   template <typename F>
   void scan(const api::Interval& interval, F&& visit) const {
     if (interval.is_point()) {
@@ -75,8 +75,9 @@ class KeyIndex {
   // The entry after `key`, deleted ones included; null: none.
   KeyEntry* next_key(std::string_view key) const;
 
-  // The number of keys of the interval that were live at `revision`. Walks at most `leaf_budget` leaves; when it must
-  // stop there, *resume is where to go on (count the interval from that key and add), else it is reset.
+  // The number of keys of the interval that were live at `revision`. Walks at most `leaf_budget` leaves; when
+  // it must stop there, *resume is where to go on (count the interval from that key and add), else it is
+  // reset.
   int64_t count(const api::Interval& interval, int64_t revision, uint64_t leaf_budget = UINT64_MAX,
                 std::optional<std::string>* resume = nullptr) const;
 
@@ -114,8 +115,9 @@ class KeyIndex {
     uint32_t size = 0;
     std::array<uint32_t, kFanOut> live;
     std::array<int64_t, kFanOut> changed;
-    std::array<void*, kFanOut> child;     // Inner or, on height 1, Leaf
-    std::array<Separator*, kFanOut> low;  // no key below child[i] is under low[i]; low[0] is null: the parent knows
+    std::array<void*, kFanOut> child;  // Inner or, on height 1, Leaf
+    std::array<Separator*, kFanOut>
+        low;  // no key below child[i] is under low[i]; low[0] is null: the parent knows
   };
   struct Position {
     Leaf* leaf = nullptr;
@@ -186,12 +188,13 @@ class KeyIndex {
   void shrink_root();
 
   // key_index_count.cc
-  int64_t count_node(const void* node, uint32_t height, const std::string_view* from, const std::string_view* to,
-                     Counter& counter) const;
+  int64_t count_node(const void* node, uint32_t height, const std::string_view* from,
+                     const std::string_view* to, Counter& counter) const;
   int64_t count_leaf(const Leaf& leaf, const std::string_view* from, const std::string_view* to,
                      Counter& counter) const;
-  std::string verify_node(const void* node, uint32_t height, const std::string_view* from, const std::string_view* to,
-                          std::vector<const Leaf*>* leaves, uint64_t* entries) const;
+  std::string verify_node(const void* node, uint32_t height, const std::string_view* from,
+                          const std::string_view* to, std::vector<const Leaf*>* leaves,
+                          uint64_t* entries) const;
 
   void* root_ = nullptr;  // a Leaf when height_ is 0
   uint32_t height_ = 0;

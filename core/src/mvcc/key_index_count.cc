@@ -63,7 +63,8 @@ int64_t KeyIndex::count_leaf(const Leaf& leaf, const std::string_view* from, con
   return n;
 }
 
-// ---- Bulk load ------------------------------------------------------------------------------------------------
+// ---- Bulk load
+// ------------------------------------------------------------------------------------------------
 
 KeyEntry* KeyIndex::Loader::add(std::string_view key, const KeyVersion* versions, size_t count) {
   if (leaf_ != nullptr && leaf_->size == kLoadFill) close_leaf();
@@ -87,7 +88,8 @@ void KeyIndex::Loader::close_leaf() {
 void KeyIndex::Loader::finish() {
   if (leaf_ != nullptr) close_leaf();
   if (leaves_.empty()) return;
-  QUORATE_ASSERT(index_->height_ == 0 && static_cast<Leaf*>(index_->root_)->size == 0, "bulk load of a filled index");
+  QUORATE_ASSERT(index_->height_ == 0 && static_cast<Leaf*>(index_->root_)->size == 0,
+                 "bulk load of a filled index");
   index_->free_node(static_cast<Leaf*>(index_->root_));
 
   struct Child {
@@ -103,8 +105,8 @@ void KeyIndex::Loader::finish() {
     for (size_t i = 0; i < level.size(); i += kLoadFill) {
       Inner* inner = index_->new_node<Inner>();
       for (size_t k = i; k < std::min(level.size(), i + kLoadFill); ++k)
-        insert_child(inner, inner->size, level[k].node, k == i ? nullptr : index_->new_separator(level[k].low),
-                     level[k].summary);
+        insert_child(inner, inner->size, level[k].node,
+                     k == i ? nullptr : index_->new_separator(level[k].low), level[k].summary);
       above.push_back({inner, level[i].low, KeyIndex::summary(*inner)});
     }
     level = std::move(above);
@@ -113,7 +115,8 @@ void KeyIndex::Loader::finish() {
   leaves_.clear();
 }
 
-// ---- Invariants -----------------------------------------------------------------------------------------------
+// ---- Invariants
+// -----------------------------------------------------------------------------------------------
 
 std::string KeyIndex::verify() const {
   std::vector<const Leaf*> leaves;
@@ -142,9 +145,11 @@ std::string KeyIndex::verify_node(const void* node, uint32_t height, const std::
     for (uint32_t i = 0; i < leaf.size; ++i) {
       const KeyEntry& e = *leaf.entries[i];
       if (i > 0 && leaf.entries[i - 1]->key() >= e.key()) return "keys out of order";
-      if ((from != nullptr && e.key() < *from) || (to != nullptr && e.key() >= *to)) return "a key outside of its node";
+      if ((from != nullptr && e.key() < *from) || (to != nullptr && e.key() >= *to))
+        return "a key outside of its node";
       if (e.live() != ((leaf.live >> i & 1) != 0)) return "a live bit";
-      for (uint32_t k = e.older == nullptr ? 0 : e.older->begin; e.older != nullptr && k < e.older->end; ++k) {
+      for (uint32_t k = e.older == nullptr ? 0 : e.older->begin; e.older != nullptr && k < e.older->end;
+           ++k) {
         const OldVersion& v = *e.older->at(k);
         Revision next = k + 1 < e.older->end ? version_of(*e.older->at(k + 1)).mod : e.newest().mod;
         if (Revision{v.main, v.sub} >= next) return "versions out of order";

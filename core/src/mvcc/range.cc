@@ -6,9 +6,9 @@
 namespace quorate::mvcc {
 namespace {
 
-constexpr size_t kScanSlice = 4096;         // index entries of one turn
-constexpr uint64_t kCountSlice = 2000;      // leaves of one turn
-constexpr size_t kSortOnLoop = 4096;        // more are sorted on a helper thread
+constexpr size_t kScanSlice = 4096;     // index entries of one turn
+constexpr uint64_t kCountSlice = 2000;  // leaves of one turn
+constexpr size_t kSortOnLoop = 4096;    // more are sorted on a helper thread
 
 // True: `a` comes before `b` in ascending order. Equal ones stay in key order.
 bool before(SortTarget target, const KeyVersion& a, const KeyVersion& b) {
@@ -26,12 +26,15 @@ bool before(SortTarget target, const KeyVersion& a, const KeyVersion& b) {
   return false;
 }
 
-bool in_bounds(int64_t v, int64_t min, int64_t max) { return (min == 0 || v >= min) && (max == 0 || v <= max); }
+bool in_bounds(int64_t v, int64_t min, int64_t max) {
+  return (min == 0 || v >= min) && (max == 0 || v <= max);
+}
 
 }  // namespace
 
-// etcd pushes the limit down (one more, to know whether there is more) unless something is filtered or an order is
-// asked for; target without order therefore sorts only what the limit left (server/etcdserver/txn/range.go).
+// etcd pushes the limit down (one more, to know whether there is more) unless something is filtered or an
+// order is asked for; target without order therefore sorts only what the limit left
+// (server/etcdserver/txn/range.go).
 RangePlan::RangePlan(const RangeQuery& q) {
   filtered = q.min_mod != 0 || q.max_mod != 0 || q.min_create != 0 || q.max_create != 0;
   sorted = q.target != SortTarget::kKey || q.order == SortOrder::kDescend;
@@ -94,12 +97,6 @@ void StoreImpl::remember(FoundKey& item, plugin::ByteView record) {
   if (ref != 0) item.version.ref = entry->ref = ref;
 }
 
-std::optional<KeyVersion> StoreImpl::get(std::string_view key) const {
-  const KeyEntry* entry = index_.find(key);
-  if (entry == nullptr || !entry->live()) return std::nullopt;
-  return entry->newest();
-}
-
 bool StoreImpl::hot(const KeyVersion& version, Record* record) {
   FoundKey item{nullptr, version};
   const uint8_t* data = find_in_memory(item);
@@ -113,7 +110,8 @@ bool StoreImpl::hot(const KeyVersion& version, Record* record) {
   return true;
 }
 
-// ---- Range ----------------------------------------------------------------------------------------------------
+// ---- Range
+// ----------------------------------------------------------------------------------------------------
 
 // Steps: scan the index → count (unless the scan saw all) → sort → records → sort by value → answer.
 class RangeOp final : public ReadOp {
@@ -165,8 +163,9 @@ class RangeOp final : public ReadOp {
       then();
       return;
     }
-    store_.runtime_.executor->offload(Lane::kBulk, [self = shared_from_this(), work] { work(); },
-                                      store_.guarded([self = shared_from_this(), then] { then(); }));
+    store_.runtime_.executor->offload(
+        Lane::kBulk, [self = shared_from_this(), work] { work(); },
+        store_.guarded([self = shared_from_this(), then] { then(); }));
   }
 
   std::string begin_;
@@ -225,7 +224,8 @@ void RangeOp::counted() {
   if (query_.count_only) return answer(ReadError::kNone, {});
   apply_filters(query_, &items_);
   size_t to_sort = plan_.sorted && query_.target != SortTarget::kValue ? items_.size() : 0;
-  run(to_sort, [this] { sort_by_index(query_, &items_); }, [this] { sort(); });
+  run(
+      to_sort, [this] { sort_by_index(query_, &items_); }, [this] { sort(); });
 }
 
 // The items are in order: only those within the limit are of interest, unless values have a say.
@@ -272,7 +272,8 @@ void RangeOp::sort_values() {
         keyed.reserve(records_.size());
         for (const Record& record : records_) {
           KeyValueView kv;
-          decode(record, &kv);  // what fails to decode sorts as empty: its checksum says that it was written so
+          decode(record,
+                 &kv);  // what fails to decode sorts as empty: its checksum says that it was written so
           keyed.push_back({kv.value, record});
         }
         bool descend = query_.order == SortOrder::kDescend;
@@ -340,7 +341,8 @@ void StoreImpl::range(const RangeQuery& query, RangeDone done) {
   std::make_shared<RangeOp>(this, query, revision, std::move(done))->start();
 }
 
-// ---- Fetch ----------------------------------------------------------------------------------------------------
+// ---- Fetch
+// ----------------------------------------------------------------------------------------------------
 
 class FetchOp final : public ReadOp {
  public:

@@ -57,9 +57,10 @@ void ReadOp::fetch_missing() {
   std::vector<ColdReader::Want> wants;
   wants.reserve(missing_.size());
   for (size_t i : missing_) wants.push_back({items_[i].version.mod, items_[i].version.tombstone});
-  store_.cold_.read(std::move(wants), [self = shared_from_this(), this](std::vector<ColdReader::Answer> answers) {
-    arrived(std::move(answers));
-  });
+  store_.cold_.read(std::move(wants),
+                    [self = shared_from_this(), this](std::vector<ColdReader::Answer> answers) {
+                      arrived(std::move(answers));
+                    });
 }
 
 void ReadOp::arrived(std::vector<ColdReader::Answer> answers) {

@@ -9,8 +9,9 @@
 
 namespace quorate::mvcc {
 
-// Finds the records of `items_`: those in memory at once, the others by the tick's multi-get; many of them in slices,
-// so that the loop stays free for others. Keeps itself alive while it waits; is dropped with the store.
+// Finds the records of `items_`: those in memory at once, the others by the tick's multi-get; many of them in
+// slices, so that the loop stays free for others. Keeps itself alive while it waits; is dropped with the
+// store.
 class ReadOp : public std::enable_shared_from_this<ReadOp> {
  public:
   virtual ~ReadOp() = default;
@@ -18,8 +19,8 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
  protected:
   explicit ReadOp(StoreImpl* store) : store_(*store) {}
 
-  // Fills records_, one per item, then calls resolved(). A record that the engine does not have is an error unless
-  // `absent_is_ok_`: then it stays empty.
+  // Fills records_, one per item, then calls resolved(). A record that the engine does not have is an error
+  // unless `absent_is_ok_`: then it stays empty.
   void resolve();
   virtual void resolved(ReadError error, std::string text) = 0;
   // Continues in a later turn of the loop.

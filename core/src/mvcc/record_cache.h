@@ -10,11 +10,11 @@
 
 namespace quorate::mvcc {
 
-// A log of records in mapped slabs; the oldest slab goes when a new one would exceed the budget. Whoever finds a record
-// in the older half of the log adds it again (second chance): what is read stays. A CacheRef is a slab's number and
-// an offset: no overhead per record, and a reference into a slab that has gone is recognised by its number.
-// Nothing is lost by eviction: the engine, or the writer's kept batches, have every record.
-// [loop]. Views live until the next add(), or while a Pin does.
+// A log of records in mapped slabs; the oldest slab goes when a new one would exceed the budget. Whoever
+// finds a record in the older half of the log adds it again (second chance): what is read stays. A CacheRef
+// is a slab's number and an offset: no overhead per record, and a reference into a slab that has gone is
+// recognised by its number. Nothing is lost by eviction: the engine, or the writer's kept batches, have every
+// record. [loop]. Views live until the next add(), or while a Pin does.
 class RecordCache {
  public:
   explicit RecordCache(uint64_t budget_bytes);

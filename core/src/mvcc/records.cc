@@ -123,8 +123,8 @@ std::string describe(Revision revision) {
 }
 
 size_t encoded_size(const KeyValueView& kv) {
-  return bytes_field_size(kv.key) + int_field_size(kv.create) + int_field_size(kv.mod) + int_field_size(kv.version) +
-         bytes_field_size(kv.value) + int_field_size(kv.lease);
+  return bytes_field_size(kv.key) + int_field_size(kv.create) + int_field_size(kv.mod) +
+         int_field_size(kv.version) + bytes_field_size(kv.value) + int_field_size(kv.lease);
 }
 
 void encode(const KeyValueView& kv, uint8_t* p) {
@@ -219,7 +219,8 @@ plugin::Status State::decode(plugin::ByteView bytes, State* out) {
   if (format != kStateFormat)
     return plugin::Status(plugin::Code::kIncompatible, "the engine's state record has an unknown format");
   uint32_t checksum = 0;
-  if (bytes.size == kEncodedSize) std::memcpy(&checksum, bytes.data + kEncodedSize - kChecksumSize, kChecksumSize);
+  if (bytes.size == kEncodedSize)
+    std::memcpy(&checksum, bytes.data + kEncodedSize - kChecksumSize, kChecksumSize);
   if (bytes.size != kEncodedSize || checksum != crc32c(bytes.data, kEncodedSize - kChecksumSize))
     return plugin::Status(plugin::Code::kCorruption, "the engine's state record is damaged");
   uint64_t revision = 0;

@@ -1,10 +1,12 @@
 // What the store keeps in an engine, byte for byte.
 //
-// Keyspace 0, records: etcd's own revision key (main, '_', sub, both big-endian; a tombstone has a 't' behind them)
-// → encoded mvccpb.KeyValue and a crc32c of key and value, so that a record found under another revision is damage.
-// A tombstone's KeyValue has only its key: HashKV, which etcd takes over these bytes, depends on it.
+// Keyspace 0, records: etcd's own revision key (main, '_', sub, both big-endian; a tombstone has a 't' behind
+// them) → encoded mvccpb.KeyValue and a crc32c of key and value, so that a record found under another
+// revision is damage. A tombstone's KeyValue has only its key: HashKV, which etcd takes over these bytes,
+// depends on it.
 //
-// Keyspace 1, meta: "\0state" → State; "\1" and a name → a record of the node's, with a crc32c of both behind it.
+// Keyspace 1, meta: "\0state" → State; "\1" and a name → a record of the node's, with a crc32c of both behind
+// it.
 //
 // Everything here is [thread-safe] and total: any bytes may come.
 #pragma once

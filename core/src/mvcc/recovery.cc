@@ -1,4 +1,5 @@
-// Rebuilding memory from the engine: one scan of all records in revision order, one sort by key, one bulk load.
+// Rebuilding memory from the engine: one scan of all records in revision order, one sort by key, one bulk
+// load.
 #include <algorithm>
 #include <cstring>
 
@@ -35,12 +36,13 @@ class Recovery final : public plugin::ReadSink {
   explicit Recovery(StoreImpl* store) : store_(*store) {}
 
   plugin::Status run(Recovered* out);
-  uint32_t entry(uint64_t position, uint32_t found, plugin::ByteView key, plugin::ByteView value) noexcept override;
+  uint32_t entry(uint64_t position, uint32_t found, plugin::ByteView key,
+                 plugin::ByteView value) noexcept override;
 
  private:
   // One record, to be sorted. Equal keys sort by place, which is by revision.
   struct Item {
-    uint64_t head = 0;   // the 16 bytes of the key behind what all keys begin with: most comparisons end here
+    uint64_t head = 0;  // the 16 bytes of the key behind what all keys begin with: most comparisons end here
     uint64_t head2 = 0;
     const char* key = nullptr;
     uint32_t key_size = 0;
@@ -105,9 +107,11 @@ uint32_t Recovery::entry(uint64_t, uint32_t, plugin::ByteView key, plugin::ByteV
 
 plugin::Status Recovery::take(plugin::ByteView key, plugin::ByteView value) {
   KeyVersion v;
-  if (!parse_record_key(key, &v.mod, &v.tombstone)) return corrupt("a record under the key " + printable(key));
+  if (!parse_record_key(key, &v.mod, &v.tombstone))
+    return corrupt("a record under the key " + printable(key));
   plugin::ByteView record;
-  if (!open_record(key, value, &record)) return corrupt("the record of " + describe(v.mod) + " fails its checksum");
+  if (!open_record(key, value, &record))
+    return corrupt("the record of " + describe(v.mod) + " fails its checksum");
   KeyValueView kv;
   if (!decode(record, &kv) || (!v.tombstone && kv.mod != v.mod.main) || record.size > UINT32_MAX)
     return corrupt("the record of " + describe(v.mod) + " is no key-value of that revision");
@@ -126,7 +130,8 @@ plugin::Status Recovery::take(plugin::ByteView key, plugin::ByteView value) {
   size_t same = std::min({common_prefix_, first_key_.size(), name.size()});
   while (std::memcmp(first_key_.data(), name.data(), same) != 0) --same;
   common_prefix_ = same;
-  items_.push_back({0, 0, name.data(), static_cast<uint32_t>(name.size()), static_cast<uint32_t>(versions_.size())});
+  items_.push_back(
+      {0, 0, name.data(), static_cast<uint32_t>(name.size()), static_cast<uint32_t>(versions_.size())});
   versions_.push_back(v);
   return {};
 }
@@ -172,8 +177,8 @@ void Recovery::load() {
   std::stable_sort(store_.buried_.begin(), store_.buried_.end(), by_due);
 }
 
-// What the compacted revision supersedes does not come back: it is removed from the engine. The rest joins the queues as
-// if it had just been written.
+// What the compacted revision supersedes does not come back: it is removed from the engine. The rest joins
+// the queues as if it had just been written.
 void Recovery::load_key(KeyIndex::Loader& loader, std::string_view key) {
   int64_t compacted = store_.state_.compacted;
   size_t first = 0;

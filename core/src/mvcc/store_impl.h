@@ -30,7 +30,8 @@ struct RangePlan {
   bool filtered = false;
   bool sorted = false;  // something other than key order is asked for
 };
-// Filters; sorts, unless by VALUE; cuts to the limit, unless sorting by VALUE is still to come. Answers `more`.
+// Filters; sorts, unless by VALUE; cuts to the limit, unless sorting by VALUE is still to come. Answers
+// `more`.
 void apply_filters(const RangeQuery& query, std::vector<FoundKey>* found);
 void sort_by_index(const RangeQuery& query, std::vector<FoundKey>* found);
 bool cut_to_limit(const RangeQuery& query, size_t* size);
@@ -45,7 +46,8 @@ class HashOp;
 class StoreImpl final : public Store {
  public:
   StoreImpl(Runtime runtime, plugin::Engine* engine, std::string directory,
-            std::vector<std::pair<std::string, std::string>> options, const StoreOptions& store_options, Events events);
+            std::vector<std::pair<std::string, std::string>> options, const StoreOptions& store_options,
+            Events events);
   ~StoreImpl() override;
 
   plugin::Status recover(Recovered* out);  // recovery.cc
@@ -54,11 +56,16 @@ class StoreImpl final : public Store {
   Index applied() const override { return state_.applied; }
   int64_t revision() const override { return state_.revision; }
   int64_t compacted() const override { return state_.compacted; }
+  void view(const std::function<void(Apply&)>& body) override;
   void range(const RangeQuery& query, RangeDone done) override;
   std::optional<KeyVersion> get(std::string_view key) const override;
+  void scan(const api::Interval& interval,
+            const std::function<bool(std::string_view key, const KeyVersion&)>& visit) const override;
+  void for_each_leased(const std::function<void(std::string_view key, int64_t lease)>& visit) const override;
   bool hot(const KeyVersion& version, Record* record) override;
   void fetch(std::vector<KeyVersion> versions, UniqueFunction<void(const Fetched&)> done) override;
-  void history(int64_t from, uint64_t max_bytes, bool with_previous, UniqueFunction<void(History)> done) override;
+  void history(int64_t from, uint64_t max_bytes, bool with_previous,
+               UniqueFunction<void(History)> done) override;
   void compact(Apply& apply, int64_t revision) override;
   void when_scrubbed(Task done) override;
   void hash_kv(int64_t revision, UniqueFunction<void(const Hash&)> done) override;
@@ -138,8 +145,10 @@ class StoreImpl final : public Store {
     RecordKey key;
     uint64_t size;
   };
-  std::vector<Doomed> doomed_;  // found superseded at recovery: not in the index
-  int64_t scrubbed_ = -1;       // up to here everything superseded is gone
+  // Found superseded at recovery: not in the index. A key's in ascending order, and removed in it: were a
+  // tombstone to go before what it buries, a crash between the two would bring the key back.
+  std::deque<Doomed> doomed_;
+  int64_t scrubbed_ = -1;  // up to here everything superseded is gone
   TimerId compaction_timer_ = 0;
   std::vector<std::pair<int64_t, Task>> when_scrubbed_;
 };

@@ -10,8 +10,8 @@
 
 namespace quorate::mvcc {
 
-// The changes of one or more whole entries, with the bytes they refer to: kept until the engine has synced them, and
-// readable meanwhile. Built on the loop; once sealed it is only read, by any thread.
+// The changes of one or more whole entries, with the bytes they refer to: kept until the engine has synced
+// them, and readable meanwhile. Built on the loop; once sealed it is only read, by any thread.
 class WriteBatch {
  public:
   explicit WriteBatch(uint64_t number) : number_(number) {}
