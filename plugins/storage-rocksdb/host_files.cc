@@ -1,8 +1,11 @@
 #include "host_files.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <vector>
+
+#include "quorate/plugin/leveldb_log.h"
 
 namespace quorate::rocks {
 namespace {
@@ -36,9 +39,11 @@ IOStatus to_rocks(const plugin::Status& s) {
 
 class Sequential final : public rocksdb::FSSequentialFile {
  public:
-  explicit Sequential(Ref<plugin::File> file) : file_(std::move(file)) {}
+  explicit Sequential(Ref<plugin::File> file, uint64_t size = UINT64_MAX)
+      : file_(std::move(file)), size_(size) {}
   IOStatus Read(size_t n, const IOOptions&, Slice* result, char* scratch, IODebugContext*) override {
     uint64_t got = 0;
+    n = std::min<uint64_t>(n, size_ - std::min(size_, offset_));
     IOStatus s = to_rocks(file_->read_at(offset_, scratch, n, &got));
     offset_ += got;
     *result = Slice(scratch, s.ok() ? got : 0);
@@ -51,6 +56,7 @@ class Sequential final : public rocksdb::FSSequentialFile {
 
  private:
   const Ref<plugin::File> file_;
+  const uint64_t size_;  // no more than this is shown
   uint64_t offset_ = 0;
 };
 
@@ -136,7 +142,13 @@ class HostFileSystem final : public rocksdb::FileSystem {
 
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
                              std::unique_ptr<rocksdb::FSSequentialFile>* result, IODebugContext*) override {
-    return open<Sequential>(path, plugin::kOpenRead, result);
+    Ref<plugin::File> file;
+    plugin::Status s = files_->open(path.c_str(), plugin::kOpenRead, file.out());
+    uint64_t size = UINT64_MAX;
+    if (s.ok() && path.find("/MANIFEST-") != std::string::npos)
+      s = plugin::LogTail::sound_size(file.get(), &size);
+    if (s.ok()) *result = std::make_unique<Sequential>(std::move(file), size);
+    return to_rocks(s);
   }
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
                                std::unique_ptr<rocksdb::FSRandomAccessFile>* result,

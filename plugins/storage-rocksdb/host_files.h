@@ -1,12 +1,13 @@
 // RocksDB's view of the file system and of logging, over the host's services.
 #pragma once
 
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
 #include <memory>
 #include <string>
 
 #include "quorate/plugin/host.h"
-#include <rocksdb/env.h>
-#include <rocksdb/file_system.h>
 
 namespace quorate::rocks {
 

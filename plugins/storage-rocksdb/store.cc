@@ -1,13 +1,14 @@
 #include "store.h"
 
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/table.h>
+
 #include <algorithm>
 #include <string>
 
 #include "host_files.h"
 #include "quorate/plugin/options.h"
-#include <rocksdb/cache.h>
-#include <rocksdb/convenience.h>
-#include <rocksdb/table.h>
 
 namespace quorate::rocks {
 
@@ -147,45 +148,6 @@ Status Settings::apply(plugin::View<plugin::Option> options) {
   return s.ok() ? check_compression(*this) : s;
 }
 
-// ---- Marks
-// -----------------------------------------------------------------------------------------------------
-
-void Marks::written(uint64_t sequence, Mark mark) {
-  std::lock_guard lock(mutex_);
-  last_ = mark;
-  if (!pending_.empty() && pending_.back().sequence == sequence) {
-    pending_.back().mark = mark;
-  } else {
-    pending_.push_back({sequence, mark});
-  }
-}
-
-bool Marks::flushed(uint64_t sequence, Mark* durable) {
-  std::lock_guard lock(mutex_);
-  flushed_ = std::max(flushed_, sequence);
-  Mark mark = durable_.load(std::memory_order_relaxed);
-  const Mark before = mark;
-  for (; !pending_.empty() && pending_.front().sequence <= flushed_; pending_.pop_front()) {
-    mark = std::max(mark, pending_.front().mark);
-  }
-  durable_.store(mark, std::memory_order_release);
-  *durable = mark;
-  return mark > before;
-}
-
-bool Marks::raise(Mark mark) {
-  std::lock_guard lock(mutex_);
-  while (!pending_.empty() && pending_.front().mark <= mark) pending_.pop_front();
-  if (mark <= durable_.load(std::memory_order_relaxed)) return false;
-  durable_.store(mark, std::memory_order_release);
-  return true;
-}
-
-Mark Marks::last_written() const {
-  std::lock_guard lock(mutex_);
-  return last_;
-}
-
 // ---- Open and close
 // --------------------------------------------------------------------------------------------
 
@@ -214,12 +176,10 @@ Status RocksStore::open(const plugin::OpenInfo& info, const Settings& settings, 
 
 Status RocksStore::close() noexcept {
   return plugin::guarded([&] {
-    database_->closing.store(true);
-    std::unique_lock lock(database_->gate);
+    auto lock = database_->begin_close();
     if (database_->db == nullptr) return Status();
-    Status result = read_only_ || poisoned_.load() ? Status() : flush();
-    for (const rocksdb::Snapshot* snapshot : database_->snapshots) database_->db->ReleaseSnapshot(snapshot);
-    database_->snapshots.clear();
+    Status result = usable().ok() ? flush() : Status();
+    database_->release_snapshots();
     for (auto* family : database_->families) (void)database_->db->DestroyColumnFamilyHandle(family);
     database_->families.clear();
     (void)database_->db->Close();  // what it could say is about files that hold nothing acknowledged
@@ -232,22 +192,8 @@ Status RocksStore::close() noexcept {
 // ----------------------------------------------------------------------------------------------------
 
 Status RocksStore::usable() const {
-  if (database_->db == nullptr) return Status(Code::kInvalid, "the store was closed");
-  if (read_only_) return Status(Code::kInvalid, "the store was opened for reading only");
-  if (!poisoned_.load(std::memory_order_acquire)) return Status();
-  std::lock_guard lock(poison_mutex_);
-  return poison_;
-}
-
-Status RocksStore::poison(const Status& s) {
-  {
-    std::lock_guard lock(poison_mutex_);
-    if (poisoned_.load()) return poison_;
-    poison_ = s;
-    poisoned_.store(true, std::memory_order_release);
-  }
-  if (events_ != nullptr) events_->on_background_error(s);
-  return s;
+  if (Status s = database_->open(); !s.ok()) return s;
+  return read_only_ ? Status(Code::kInvalid, "the store was opened for reading only") : poison_.get();
 }
 
 Status RocksStore::write(plugin::View<plugin::WriteOp> batch, Mark mark) noexcept {
@@ -260,7 +206,7 @@ Status RocksStore::write(plugin::View<plugin::WriteOp> batch, Mark mark) noexcep
     rocksdb::WriteOptions options;
     options.disableWAL = true;
     rocksdb::Status s = database_->db->Write(options, &batch_);
-    if (!s.ok()) return poison(to_plugin(s, "write"));
+    if (!s.ok()) return poison_.set(to_plugin(s, "write"));
     marks_.written(database_->db->GetLatestSequenceNumber(), mark);
     return Status();
   });
@@ -271,9 +217,7 @@ Status RocksStore::fill(plugin::View<plugin::WriteOp> batch) {
   std::string begin;
   std::string end;
   for (const plugin::WriteOp& op : batch) {
-    if (op.keyspace >= database_->families.size()) {
-      return Status(Code::kInvalid, "no keyspace " + std::to_string(op.keyspace) + " was opened");
-    }
+    if (Status s = database_->check(op.keyspace); !s.ok()) return s;
     auto* family = database_->families[op.keyspace];
     Slice key[2] = {Slice(kPrefix, 1), Slice(op.key.chars(), op.key.size)};
     Slice value(op.value.chars(), op.value.size);
@@ -291,8 +235,7 @@ Status RocksStore::fill(plugin::View<plugin::WriteOp> batch) {
         if (begin < end) s = batch_.DeleteRange(family, begin, end);
         break;
       default:
-        return Status(Code::kUnsupported,
-                      "a write of kind " + std::to_string(static_cast<uint32_t>(op.kind)));
+        return plugin::unknown_write(op.kind);
     }
     if (!s.ok()) return to_plugin(s, "write");  // nothing was written yet: the handle stays good
   }
@@ -304,7 +247,6 @@ Status RocksStore::sync(Mark mark) noexcept {
     std::shared_lock lock(database_->gate);
     if (database_->db != nullptr && marks_.durable() >= mark) return Status();
     if (Status s = usable(); !s.ok()) return s;
-    if (marks_.last_written() < mark) return Status(Code::kInvalid, "that mark was not written");
     return flush();
   });
 }
@@ -319,7 +261,7 @@ Status RocksStore::flush() {
   options.wait = true;
   options.allow_write_stall = true;
   rocksdb::Status s = database_->db->Flush(options, database_->families);
-  if (!s.ok()) return poison(to_plugin(s, "flush"));
+  if (!s.ok()) return poison_.set(to_plugin(s, "flush"));
   if (Status poisoned = usable(); !poisoned.ok()) return poisoned;
   if (marks_.raise(mark) && events_ != nullptr) events_->on_durable(mark);
   return Status();
@@ -350,9 +292,7 @@ Status RocksStore::compact(uint32_t keyspace, ByteView begin, ByteView end) noex
   return plugin::guarded([&] {
     std::shared_lock lock(database_->gate);
     if (Status s = usable(); !s.ok()) return s;
-    if (keyspace >= database_->families.size()) {
-      return Status(Code::kInvalid, "no keyspace " + std::to_string(keyspace) + " was opened");
-    }
+    if (Status s = database_->check(keyspace); !s.ok()) return s;
     std::string low(1, kKeyPrefix);
     low.append(begin.chars(), begin.size);
     std::string high(1, end.empty() ? kTie : kKeyPrefix);
@@ -363,7 +303,7 @@ Status RocksStore::compact(uint32_t keyspace, ByteView begin, ByteView end) noex
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
     rocksdb::Status s = database_->db->CompactRange(options, database_->families[keyspace], &from, &to);
-    if (!s.ok()) return poison(to_plugin(s, "compact"));
+    if (!s.ok()) return poison_.set(to_plugin(s, "compact"));
     return Status();
   });
 }
@@ -374,7 +314,7 @@ Status RocksStore::compact(uint32_t keyspace, ByteView begin, ByteView end) noex
 Status RocksStore::new_read_view(plugin::ReadView** out) noexcept {
   return plugin::guarded([&] {
     std::shared_lock lock(database_->gate);
-    if (database_->db == nullptr) return Status(Code::kInvalid, "the store was closed");
+    if (Status s = database_->open(); !s.ok()) return s;
     const Mark mark = marks_.last_written();  // before the snapshot: a lower bound
     return make_view(database_, mark, out);
   });
@@ -422,11 +362,11 @@ void RocksStore::statistics(plugin::StatisticsSink* sink) noexcept {
 }
 
 void RocksStore::on_flushed(uint64_t sequence) {
-  Mark mark = 0;
-  if (marks_.flushed(sequence, &mark) && events_ != nullptr) events_->on_durable(mark);
+  const Mark mark = marks_.flushed(sequence);
+  if (mark != 0 && events_ != nullptr) events_->on_durable(mark);
 }
 
-void RocksStore::on_error(const rocksdb::Status& s) { (void)poison(to_plugin(s, "background work")); }
+void RocksStore::on_error(const rocksdb::Status& s) { (void)poison_.set(to_plugin(s, "background work")); }
 
 void RocksStore::on_stall(rocksdb::WriteStallCondition condition) {
   if (events_ == nullptr) return;

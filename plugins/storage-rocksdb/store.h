@@ -4,17 +4,16 @@
 // memtables at one point between two batches and enters them in the manifest as one atomic group.
 #pragma once
 
-#include <deque>
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+
 #include <memory>
 #include <mutex>
-#include <set>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "quorate/plugin/storage.h"
-#include <rocksdb/db.h>
-#include <rocksdb/listener.h>
+#include "quorate/plugin/storage_support.h"
 
 namespace quorate::rocks {
 
@@ -28,36 +27,12 @@ struct Settings {
   plugin::Status apply(plugin::View<plugin::Option> options);
 };
 
-// Which batches are durable, from sequence numbers of flushed memtables. [thread-safe]
-class Marks {
- public:
-  void written(uint64_t sequence, plugin::Mark mark);
-  // Everything up to `sequence` is flushed. True with the new mark when that made more durable.
-  bool flushed(uint64_t sequence, plugin::Mark* durable);
-  bool raise(plugin::Mark mark);
-  plugin::Mark last_written() const;
-  plugin::Mark durable() const { return durable_.load(std::memory_order_acquire); }
-
- private:
-  struct Entry {
-    uint64_t sequence;
-    plugin::Mark mark;
-  };
-  mutable std::mutex mutex_;
-  std::deque<Entry> pending_;
-  uint64_t flushed_ = 0;
-  plugin::Mark last_ = 0;
-  std::atomic<plugin::Mark> durable_{0};
-};
-
-// The database as the store and its views share it. Users hold `gate` shared; close() takes it alone.
-struct Database {
-  std::shared_mutex gate;
-  std::atomic<bool> closing{false};
-  std::unique_ptr<rocksdb::DB> db;  // null once closed; under gate
+// The database as the store and its views share it.
+struct Database : plugin::SharedDatabase<rocksdb::DB, rocksdb::Snapshot> {
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  std::mutex views_mutex;
-  std::set<const rocksdb::Snapshot*> snapshots;  // under views_mutex; released by their views, or by close()
+  plugin::Status check(uint32_t keyspace) const {
+    return keyspace < families.size() ? plugin::Status() : plugin::no_keyspace(keyspace);
+  }
 };
 
 class RocksStore final : public plugin::Counted<plugin::Store> {
@@ -80,11 +55,11 @@ class RocksStore final : public plugin::Counted<plugin::Store> {
   void on_stall(rocksdb::WriteStallCondition condition);
 
  private:
-  RocksStore(plugin::StorageEvents* events, bool read_only) : events_(events), read_only_(read_only) {}
+  RocksStore(plugin::StorageEvents* events, bool read_only)
+      : events_(events), read_only_(read_only), poison_(events) {}
   ~RocksStore() { (void)close(); }
 
   plugin::Status flush();
-  plugin::Status poison(const plugin::Status& s);
   plugin::Status usable() const;  // ok, or why nothing may be written
   plugin::Status fill(plugin::View<plugin::WriteOp> batch);
   void tie_small_flush();
@@ -93,14 +68,11 @@ class RocksStore final : public plugin::Counted<plugin::Store> {
   const bool read_only_;
   const std::shared_ptr<Database> database_ = std::make_shared<Database>();
   std::unique_ptr<rocksdb::Env> env_;
-  std::string directory_;
   Settings settings_;
-  Marks marks_;
+  plugin::Marks marks_;
+  plugin::Poison poison_;
   std::mutex flush_mutex_;
   rocksdb::WriteBatch batch_;  // of write(), kept for its memory
-  mutable std::mutex poison_mutex_;
-  plugin::Status poison_;
-  std::atomic<bool> poisoned_{false};
 };
 
 // A key as it is stored: kKeyPrefix in front. kTie, one byte above it, is the greatest key of every family.

@@ -66,6 +66,7 @@ class RocksView final : public plugin::Counted<plugin::ReadView> {
           database_->db->NewIterator(read, database_->families[options.keyspace]));
       options.reverse != 0 ? it->SeekToLast() : it->SeekToFirst();
       for (uint64_t position = 0; it->Valid(); ++position) {
+        if (database_->closing()) return database_->visible();
         Slice key = it->key();
         Slice value = it->value();
         if (sink->entry(position, 1, {key.data() + 1, key.size() - 1}, {value.data(), value.size()}) == 0)
@@ -79,25 +80,12 @@ class RocksView final : public plugin::Counted<plugin::ReadView> {
  private:
   static constexpr uint64_t kMultiGet = 128;  // keys at once: bounds the memory of pinned blocks
 
-  ~RocksView() {
-    std::shared_lock lock(database_->gate);
-    if (database_->db == nullptr) return;
-    {
-      std::lock_guard views(database_->views_mutex);
-      database_->snapshots.erase(snapshot_);
-    }
-    database_->db->ReleaseSnapshot(snapshot_);
-  }
+  ~RocksView() { database_->drop_snapshot(snapshot_); }
 
   // REQUIRES: the gate is held.
   Status check(uint32_t keyspace) const {
-    if (database_->db == nullptr || database_->closing.load(std::memory_order_relaxed)) {
-      return Status(Code::kViewExpired, "the store was closed");
-    }
-    if (keyspace >= database_->families.size()) {
-      return Status(Code::kInvalid, "no keyspace " + std::to_string(keyspace) + " was opened");
-    }
-    return Status();
+    Status s = database_->visible();
+    return s.ok() ? database_->check(keyspace) : s;
   }
 
   rocksdb::ReadOptions read_options() const {
@@ -140,11 +128,7 @@ class RocksView final : public plugin::Counted<plugin::ReadView> {
 };
 
 plugin::Status make_view(std::shared_ptr<Database> database, plugin::Mark mark, plugin::ReadView** out) {
-  const rocksdb::Snapshot* snapshot = database->db->GetSnapshot();
-  {
-    std::lock_guard lock(database->views_mutex);
-    database->snapshots.insert(snapshot);
-  }
+  const rocksdb::Snapshot* snapshot = database->take_snapshot();
   *out = plugin::make<RocksView>(std::move(database), snapshot, mark).detach();
   return Status();
 }
