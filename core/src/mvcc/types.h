@@ -20,8 +20,8 @@ using CacheRef = uint64_t;
 // One version of a key, as the index knows it without reading the record.
 struct KeyVersion {
   Revision mod;
-  int64_t create_main = 0;   // main revision of the put that (re)created the key
-  int64_t version = 0;       // 1 on create; 0 for a tombstone
+  int64_t create_main = 0;  // main revision of the put that (re)created the key
+  int64_t version = 0;      // 1 on create; 0 for a tombstone
   int64_t lease = 0;
   uint32_t record_size = 0;  // of the encoded mvccpb.KeyValue
   bool tombstone = false;
