@@ -252,8 +252,8 @@ TEST(Json, DepthIsBounded) {
   };
   Arena arena;
   api::TxnRequest m;
-  EXPECT_TRUE(from_json(&m, nested(49), arena).ok);
-  EXPECT_NE(error_of<api::TxnRequest>(nested(50)).find("recursion"), std::string::npos);
+  EXPECT_TRUE(from_json(&m, nested(50), arena).ok);
+  EXPECT_NE(error_of<api::TxnRequest>(nested(51)).find("recursion"), std::string::npos);
   EXPECT_NE(error_of<api::TxnRequest>(nested(100000)).find("recursion"), std::string::npos);
   std::string arrays = "{\"x\":" + std::string(100000, '[') + std::string(100000, ']') + "}";
   EXPECT_NE(error_of<api::TxnRequest>(arrays).find("recursion"), std::string::npos);

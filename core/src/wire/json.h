@@ -23,7 +23,7 @@ struct JsonResult {
 };
 
 // Reads one JSON object from the start of `text`. Strings may be views into `text`; the rest is in `arena`.
-// REQUIRES: *message is zero. Nested objects and arrays: kMaxDepth at most.
+// REQUIRES: *message is zero. Messages nest to kMaxDepth, as in protobuf.
 JsonResult from_json(const MessageTable& table, void* message, std::string_view text, Arena& arena);
 
 template <typename M>

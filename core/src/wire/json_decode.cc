@@ -176,7 +176,7 @@ class JsonDecoder {
 JsonResult from_json(const MessageTable& table, void* message, std::string_view text, Arena& arena) {
   JsonDecoder decoder(text, arena);
   JsonResult result;
-  result.ok = decoder.message(table, message, kMaxDepth);
+  result.ok = decoder.message(table, message, kMaxDepth + 1);
   JsonLexer& lexer = decoder.lexer();
   result.consumed = lexer.position();
   result.incomplete = lexer.incomplete();
