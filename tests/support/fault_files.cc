@@ -713,35 +713,6 @@ Ref<FaultFiles> FaultFiles::clone() {
 // ---- Faults and convenience
 // ------------------------------------------------------------------------------------
 
-void FaultFiles::fail(FileFault fault) {
-  Lock lock(mutex_);
-  faults_.emplace_back(std::move(fault), 0);
-}
-void FaultFiles::clear_faults() {
-  Lock lock(mutex_);
-  faults_.clear();
-}
-void FaultFiles::lie_about_syncs(bool lie) {
-  Lock lock(mutex_);
-  lie_ = lie;
-}
-void FaultFiles::set_quota(uint64_t bytes) {
-  Lock lock(mutex_);
-  quota_ = bytes;
-}
-uint64_t FaultFiles::used() {
-  Lock lock(mutex_);
-  return *used_pages_ * kPage;
-}
-void FaultFiles::set_hook(std::function<void(FileOp, const std::string& path)> hook) {
-  Lock lock(mutex_);
-  hook_ = std::move(hook);
-}
-FaultCounters FaultFiles::counters() {
-  Lock lock(mutex_);
-  return counters_;
-}
-
 void FaultFiles::flip_bit(const std::string& path, uint64_t offset, uint32_t bit) {
   Lock lock(mutex_);
   Place place;

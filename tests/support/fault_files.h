@@ -97,6 +97,8 @@ struct FaultCounters {
 };
 
 class FaultFiles final : public plugin::Counted<plugin::Files> {
+  using Lock = std::unique_lock<std::mutex>;
+
  public:
   static constexpr uint64_t kSector = 512;
 
@@ -132,16 +134,34 @@ class FaultFiles final : public plugin::Counted<plugin::Files> {
 
   // ---- Faults
   // A sync that fails also drops what was pending in that file: the kernel calls such pages clean.
-  void fail(FileFault fault);
-  void clear_faults();
+  void fail(FileFault fault) {
+    Lock lock(mutex_);
+    faults_.emplace_back(std::move(fault), 0);
+  }
+  void clear_faults() {
+    Lock lock(mutex_);
+    faults_.clear();
+  }
   // sync() and sync_dir() answer ok and make nothing durable: a disk that lies.
-  void lie_about_syncs(bool lie);
+  void lie_about_syncs(bool lie) {
+    Lock lock(mutex_);
+    lie_ = lie;
+  }
   // Bytes (in pages of 4 KiB) that all files together may claim; what does not fit answers no_space.
-  void set_quota(uint64_t bytes);
-  uint64_t used();
+  void set_quota(uint64_t bytes) {
+    Lock lock(mutex_);
+    quota_ = bytes;
+  }
+  uint64_t used() {
+    Lock lock(mutex_);
+    return *used_pages_ * 4096;
+  }
   void flip_bit(const std::string& path, uint64_t offset, uint32_t bit);  // pending and durable alike
   // Called before each operation, on its thread, without locks: may block (a stalled disk) or inspect.
-  void set_hook(std::function<void(FileOp, const std::string& path)> hook);
+  void set_hook(std::function<void(FileOp, const std::string& path)> hook) {
+    Lock lock(mutex_);
+    hook_ = std::move(hook);
+  }
 
   // ---- Convenience: for tests, durable at once, never failing or counted
   void make_dirs(const std::string& path);
@@ -150,7 +170,10 @@ class FaultFiles final : public plugin::Counted<plugin::Files> {
   bool exists(const std::string& path);
   std::vector<std::string> names(const std::string& directory);  // sorted
 
-  FaultCounters counters();
+  FaultCounters counters() {
+    Lock lock(mutex_);
+    return counters_;
+  }
 
  private:
   friend class FaultFile;
@@ -162,7 +185,6 @@ class FaultFiles final : public plugin::Counted<plugin::Files> {
     std::string name;
     InodePtr inode;  // null: nothing there
   };
-  using Lock = std::unique_lock<std::mutex>;
 
   bool changes(FileOp op) const;
   // Counts, calls the hook, applies faults. Not ok: the operation answers this. *dying: the power fails
