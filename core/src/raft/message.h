@@ -11,25 +11,9 @@
 #include "base/types.h"
 #include "quorate/plugin/base.h"
 #include "raft/config.h"
+#include "raft/types.h"
 
 namespace quorate::raft {
-
-enum class EntryType : uint8_t {
-  kNormal = 0,      // the state machine's
-  kConfChange = 1,  // data is encode_conf_change(); the core itself acts on it when it commits
-  kNoOp = 2,        // a new leader's first entry; data is empty
-};
-
-struct Entry {
-  Term term;
-  Index index;
-  EntryType type = EntryType::kNormal;
-  plugin::Buffer data;  // shared, never copied by the core
-
-  // What an entry counts for in every byte limit: its data and a fixed cost for the rest.
-  static constexpr uint64_t kOverhead = 32;
-  uint64_t bytes() const { return data.size() + kOverhead; }
-};
 
 // A point in the log that a state-machine snapshot stands for, and the membership in force there.
 struct SnapshotMeta {

@@ -85,13 +85,6 @@ struct Options {
 // Timers for ticks of `tick_ms` milliseconds: ranks 100 ms apart, jitter 40 ms, retry after 100 ms.
 Options options_for_timers(uint32_t tick_ms, uint32_t heartbeat_ms, uint32_t election_ms);
 
-// What must be durable before a message that depends on it leaves.
-struct HardState {
-  Term term;
-  MemberId vote;
-  friend bool operator==(const HardState&, const HardState&) = default;
-};
-
 // What a member starts from: its bootstrap, or what it finds on its disk.
 //
 // The founding members of a cluster start from the same base, {index 1, term 1} (so that their first
