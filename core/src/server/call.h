@@ -1,0 +1,94 @@
+// A client's call on the server's side: what it asked, when its time is over, and how it is answered.
+//
+// [loop] Ref-counted by the transport (it is the call's StreamReader) and by whatever work is under way for it. Once
+// it has ended, by an answer or by the client, answering again does nothing.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "api/errors.h"
+#include "api/methods.h"
+#include "quorate/plugin/transport.h"
+
+namespace quorate::server {
+
+class Server;
+
+using AutoUnlink = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
+using DeadlineHook = boost::intrusive::set_base_hook<AutoUnlink, boost::intrusive::tag<struct DeadlineTag>>;
+using OpenHook = boost::intrusive::list_base_hook<AutoUnlink, boost::intrusive::tag<struct OpenTag>>;
+
+class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, public OpenHook {
+ public:
+  Call(Server& server, const api::Method& method, const plugin::CallInfo& info, plugin::ServerWriter* writer);
+
+  const api::Method& method() const { return method_; }
+  bool ended() const { return ended_; }
+  bool require_leader() const { return require_leader_; }
+  plugin::ServerWriter& writer() { return *writer_; }
+
+  // The only message of a unary call, or one more of a stream.
+  void send(plugin::Buffer message);
+  void finish(const api::RpcError& error);  // an ok error: success
+  void finish_ok() { finish(api::RpcError()); }
+  void reply(plugin::Buffer message) {
+    send(std::move(message));
+    finish_ok();
+  }
+
+  // Its time is over. Unary calls that wait for the cluster get etcd's own time-out, too: whichever comes first.
+  void expire();
+  uint64_t deadline_ns() const { return deadline_ns_; }
+
+  void on_headers(plugin::View<plugin::Header>) noexcept override {}
+  void on_half_close() noexcept override {}
+  void on_writable() noexcept override {}
+  void on_end(const plugin::End& end) noexcept override;
+
+ protected:
+  ~Call() override;
+  // The client went away, or finish() was called. Last chance to let go of what the call holds.
+  virtual void ended_now() {}
+  Server& server() { return server_; }
+
+ private:
+  void end();
+
+  Server& server_;
+  const api::Method& method_;
+  plugin::Ref<plugin::ServerWriter> writer_;
+  uint64_t deadline_ns_ = 0;  // 0: none
+  bool deadline_is_ours_ = false;
+  bool require_leader_ = false;
+  bool ended_ = false;
+};
+
+// A unary call: dispatches its one message.
+class UnaryCall final : public Call {
+ public:
+  using Call::Call;
+  void on_message(plugin::Buffer message) noexcept override;
+  void on_half_close() noexcept override;
+  // The request's bytes: what decoded views point into. Lives as long as the call.
+  const plugin::Buffer& message() const { return message_; }
+
+ private:
+  plugin::Buffer message_;
+  bool dispatched_ = false;
+};
+
+// The calls that have a deadline, the nearest first; and all that are open, the oldest first.
+struct ByDeadline {
+  bool operator()(const Call& a, const Call& b) const { return a.deadline_ns() < b.deadline_ns(); }
+};
+using DeadlineSet = boost::intrusive::multiset<Call, boost::intrusive::base_hook<DeadlineHook>,
+                                               boost::intrusive::compare<ByDeadline>,
+                                               boost::intrusive::constant_time_size<false>>;
+using OpenList =
+    boost::intrusive::list<Call, boost::intrusive::base_hook<OpenHook>, boost::intrusive::constant_time_size<false>>;
+
+}  // namespace quorate::server

@@ -1,0 +1,195 @@
+// Calls, timers, and what the node does by itself. Starting and stopping: lifecycle.cc.
+#include "server/server.h"
+
+#include "base/assert.h"
+
+namespace quorate::server {
+namespace {
+
+constexpr uint64_t kMillisecond = 1'000'000;
+constexpr uint64_t kHousekeeping = 500 * kMillisecond;  // etcd's own sweep of leases
+constexpr size_t kRevokesPerSweep = 500;                // 1000 a second
+// The sums of a quota: what etcd assumes when none is given.
+constexpr int64_t kDefaultQuota = int64_t{2} << 30;
+
+}  // namespace
+
+// ---- Calls -----------------------------------------------------------------------------------------------------------
+
+void Server::on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer, plugin::StreamReader** out) noexcept {
+  const std::string_view path(info.method.chars(), info.method.size);
+  auto refuse = [&](const api::RpcError& error) {
+    writer->finish(static_cast<uint32_t>(error.grpc_code), {error.text.data(), error.text.size()}, {});
+  };
+  if (stopping_ || failed_) return refuse(api::rpc_error(api::Error::kStopped));
+  const api::Method* method = api::find_method(path);
+  if (method == nullptr) return refuse(api::unknown_method(path));
+  for (const plugin::Header& h : info.metadata) {
+    const std::string_view name(h.name.chars(), h.name.size), value(h.value.chars(), h.value.size);
+    if (name == "client-api-version" && !wire::valid_utf8(value)) {
+      return refuse(api::rpc_error(api::Error::kInvalidClientAPIVersion));
+    }
+    if (name == "hasleader" && value == "true" && raft_->leader() == MemberId()) {
+      return refuse(api::rpc_error(api::Error::kNoLeader));
+    }
+  }
+  if (method->kind != api::MethodKind::kUnary) {
+    *out = make_stream(*this, *method, info, writer);
+    if (*out == nullptr) refuse(api::unimplemented(std::string("method ") + std::string(method->name()) + " not implemented"));
+    return;
+  }
+  if (handler_of(method->id) == nullptr) {
+    return refuse(api::unimplemented(std::string("method ") + std::string(method->name()) + " not implemented"));
+  }
+  *out = new UnaryCall(*this, *method, info, writer);
+}
+
+void Server::dispatch(plugin::Ref<UnaryCall> call) {
+  if (stopping_ || failed_) return call->finish(api::rpc_error(api::Error::kStopped));
+  Handler handler = handler_of(call->method().id);
+  handler(*this, std::move(call));
+}
+
+void Server::call_began(Call& call) {
+  open_calls_.push_back(call);
+  if (call.deadline_ns() == 0) return;
+  deadlines_.insert(call);
+  arm_deadlines();
+}
+
+void Server::call_ended() {
+  if (stopping_ && open_calls_.empty() && drained_) environment_.runtime.executor->post(std::exchange(drained_, nullptr));
+}
+
+// One timer for all: at the nearest deadline, but not finer than ten milliseconds, since nearly every call ends long
+// before its time and re-arming for each would cost more than the call.
+void Server::arm_deadlines() {
+  if (deadlines_.empty()) return;
+  const uint64_t nearest = deadlines_.begin()->deadline_ns();
+  if (deadline_timer_ != 0 && deadline_armed_ns_ <= nearest + 10 * kMillisecond) return;
+  if (deadline_timer_ != 0) environment_.runtime.executor->cancel(deadline_timer_);
+  deadline_armed_ns_ = nearest;
+  deadline_timer_ = environment_.runtime.executor->at(nearest, [this] {
+    deadline_timer_ = 0;
+    expire_deadlines();
+  });
+}
+
+void Server::expire_deadlines() {
+  const uint64_t now = now_ns();
+  while (!deadlines_.empty() && deadlines_.begin()->deadline_ns() <= now) deadlines_.begin()->expire();
+  arm_deadlines();
+}
+
+void Server::propose(EntryKind kind, std::string_view request, plugin::Ref<UnaryCall> call,
+                     UniqueFunction<void(UnaryCall&, Outcome&)> answer) {
+  if (request.size() > options_.max_request_bytes) return call->finish(api::rpc_error(api::Error::kRequestTooLarge));
+  auto error = pipeline_->propose(encode_entry(kind, request), [call, answer = std::move(answer)](Outcome& outcome) mutable {
+    if (call->ended()) return;
+    if (outcome.error) return call->finish(*outcome.error);
+    answer(*call, outcome);
+  });
+  if (error) call->finish(*error);
+}
+
+void Server::read_barrier(plugin::Ref<UnaryCall> call, UniqueFunction<void(UnaryCall&)> read) {
+  pipeline_->read_index([call = std::move(call), read = std::move(read)](const std::optional<api::RpcError>& error) mutable {
+    if (call->ended()) return;
+    if (error) return call->finish(*error);
+    read(*call);
+  });
+}
+
+// ---- Space -----------------------------------------------------------------------------------------------------------
+
+int64_t Server::quota() const { return options_.quota_bytes == 0 ? kDefaultQuota : options_.quota_bytes; }
+
+uint64_t Server::disk_size() const { return store_->disk_size(); }
+
+bool Server::within_quota(uint64_t cost) {
+  if (quota() < 0 || static_cast<int64_t>(store_->logical_size() + cost) < quota()) return true;
+  // Every member refuses from here on, once the alarm is applied; only deletes and compaction make room.
+  const Alarms::Alarm alarm{membership_.self, api::AlarmType::kNoSpace};
+  if (!alarms_.has(alarm) && !alarm_proposed_) {
+    const api::AlarmRequest request{
+        .action = api::AlarmRequest::AlarmAction::kActivate, .memberID = alarm.member, .alarm = alarm.type};
+    alarm_proposed_ = true;
+    auto error = pipeline_->propose(encode_entry(EntryKind::kAlarm, wire::encode_to_string(request)),
+                                    [this](Outcome&) { alarm_proposed_ = false; });
+    if (error) alarm_proposed_ = false;
+  }
+  return false;
+}
+
+// ---- By itself ---------------------------------------------------------------------------------------------------------
+
+void Server::begin() {
+  last_housekeeping_ns_ = now_ns();
+  raft_->campaign();
+  pipeline_->schedule();
+  first_read();
+  housekeeping();
+  compactor_->start();
+}
+
+// The node serves once it has seen everything that was ever acknowledged: when a read index of this boot is applied.
+void Server::first_read() {
+  pipeline_->read_index([this](const std::optional<api::RpcError>& error) {
+    if (stopping_ || failed_) return;
+    if (error) return first_read();
+    ready_ = true;
+    if (events_.on_ready) events_.on_ready();
+  });
+}
+
+void Server::on_leading() {
+  lessor_.lead(now_ns());
+  publish_self();
+}
+
+// Tells the cluster this member's name and client URLs, and the cluster's version, as far as it does not know them.
+void Server::publish_self() {
+  const MemberInfo* known = membership_.find(membership_.self);
+  MemberInfo info = known != nullptr ? *known : MemberInfo();
+  info.id = membership_.self;
+  info.name = options_.name;
+  info.client_urls = options_.client_urls;
+  if (known == nullptr || info != *known) {
+    (void)pipeline_->propose(encode_entry(EntryKind::kPublish, encode_member(info)), [](Outcome&) {});
+  }
+  if (membership_.cluster_version != kEtcdMinorVersion) {
+    (void)pipeline_->propose(encode_entry(EntryKind::kClusterVersion, kEtcdMinorVersion), [](Outcome&) {});
+  }
+}
+
+void Server::housekeeping() {
+  const uint64_t now = now_ns();
+  const uint64_t gap = now - last_housekeeping_ns_;
+  last_housekeeping_ns_ = now;
+  // The loop stood still (a paused process, a stopped machine): keep-alives could not come in, so leases wait, too.
+  if (gap > 2 * kHousekeeping) lessor_.add_stall(gap - kHousekeeping);
+  sweep_leases();
+  wal_->idle_mark();
+  housekeeping_timer_ = environment_.runtime.executor->at(now + kHousekeeping, [this] { housekeeping(); });
+}
+
+void Server::sweep_leases() {
+  if (!pipeline_->leading() || stopping_) return;
+  for (lease::LeaseId id : lessor_.take_expired(now_ns(), kRevokesPerSweep)) {
+    const api::LeaseRevokeRequest request{.ID = id};
+    auto error = pipeline_->propose(encode_entry(EntryKind::kLeaseRevoke, wire::encode_to_string(request)),
+                                    [this, id](Outcome& outcome) {
+                                      if (outcome.error) lessor_.revoke_failed(id);
+                                    });
+    if (error) lessor_.revoke_failed(id);
+  }
+}
+
+void Server::fatal(const std::string& why) {
+  if (failed_) return;
+  failed_ = true;
+  pipeline_->stop(api::rpc_error(api::Error::kStopped));
+  if (events_.on_fatal) events_.on_fatal(why);
+}
+
+}  // namespace quorate::server
