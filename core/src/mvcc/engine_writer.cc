@@ -131,11 +131,8 @@ plugin::Status EngineWriter::open(State* state, bool* fresh) {
   written_number_ = synced_number_ = state->batch;
   filling_ = std::make_unique<WriteBatch>(state->batch + 1);
   disk_size_ = store_->approximate_size();
-  if (limits_.is_volatile || *fresh) return {};
-  // What was read may be written but not synced: the log may be cut below it only when it is.
-  status = store_->sync(state->batch);
-  if (status.ok()) synced_index_ = state->applied;
-  return status;
+  if (!limits_.is_volatile) synced_index_ = state->applied;  // what an engine opens with survives a power cut
+  return {};
 }
 
 // ---- Filling
@@ -478,7 +475,8 @@ plugin::Status EngineWriter::close() {
     if (slot.batch->number() > state.batch)
       status = store_->write(slot.batch->operations(), slot.batch->number());
   }
-  if (status.ok() && !poisoned_ && !limits_.is_volatile) status = store_->sync(filling_->number() - 1);
+  const uint64_t last = filling_->number() - 1;
+  if (status.ok() && !poisoned_ && !limits_.is_volatile && last > synced_number_) status = store_->sync(last);
   plugin::Status closed = store_->close();
   if (poisoned_) return plugin::Status(plugin::Code::kIo, "the engine had failed: " + why_);
   return status.ok() ? closed : status;

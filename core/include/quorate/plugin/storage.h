@@ -120,7 +120,8 @@ class Store : public Object {
 class Engine : public Object {
  public:
   static constexpr const char* kId = "quorate.storage/draft";
-  // [serial] Errors: busy (someone else has it open), corruption, no_space, io, invalid (an option), incompatible.
+  // [serial] What a store opens with survives a power cut: open() syncs what it had to recover.
+  // Errors: busy (someone else has it open), corruption, no_space, io, invalid (an option), incompatible.
   virtual Status open(const OpenInfo& info, StorageEvents* events, Store** out) noexcept = 0;
 
  protected:
