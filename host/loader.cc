@@ -84,6 +84,20 @@ Status call(Status (*function)(Args...), std::optional<std::string>* escaped, Ar
   return Status(Code::kInternal);
 }
 
+// What the dynamic linker said, from the middle of what Boost says, with the file's own name in place of the
+// descriptor's.
+std::string linker_text(const std::string& what, const OpenFile& file, const std::string& path) {
+  constexpr std::string_view kBegin = "system message: ";
+  size_t begin = what.find(kBegin);
+  begin = begin == std::string::npos ? 0 : begin + kBegin.size();
+  size_t end = what.rfind("): ");
+  std::string text =
+      what.substr(begin, end == std::string::npos || end < begin ? std::string::npos : end - begin);
+  size_t name = text.find(file.proc_path());
+  if (name != std::string::npos) text.replace(name, file.proc_path().size(), path);
+  return text;
+}
+
 std::vector<plugin::Option> view_of(const PluginRequest& request) {
   std::vector<plugin::Option> options;
   for (const auto& [key, value] : request.options)
@@ -188,7 +202,7 @@ Status Loader::load(const PluginRequest& request, const LoadedPlugin** out) {
     namespace mode = boost::dll::load_mode;
     next->library.load(next->file.proc_path(), mode::rtld_now | mode::rtld_local);
   } catch (const std::exception& e) {
-    return refuse(Refusal::kCannotLoad, path, {e.what()});
+    return refuse(Refusal::kCannotLoad, path, {linker_text(e.what(), next->file, path)});
   }
   Kept& k = *kept().emplace_back(std::move(next));  // linked: from here on it stays, used or not
   if (!k.library.has(plugin::kSymbol)) return refuse(Refusal::kNoSymbol, path);

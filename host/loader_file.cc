@@ -139,12 +139,22 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
+Status check_size(const std::string& path, const OpenFile& file) {
+  struct stat st {};
+  if (fstat(file.get(), &st) != 0) return refuse(Refusal::kCannotOpen, path, {std::strerror(errno)});
+  if (static_cast<uint64_t>(st.st_size) <= kMostBytes) return {};
+  return refuse(Refusal::kTooLarge, path,
+                {std::to_string(st.st_size), "at most " + std::to_string(kMostBytes)});
+}
+
 // Reads the whole file through `each`, which answers false to stop.
 template <typename Each>
 Status read_all(const std::string& path, const OpenFile& file, Each each) {
+  Status status = check_size(path, file);
+  if (!status.ok()) return status;
   auto buffer = std::make_unique<uint8_t[]>(1 << 16);
   uint64_t offset = 0;
-  for (;;) {
+  while (offset <= kMostBytes) {  // whoever may write to it may also make it grow
     ssize_t n = pread(file.get(), buffer.get(), 1 << 16, static_cast<off_t>(offset));
     if (n == 0) return {};
     if (n < 0) {
@@ -152,12 +162,10 @@ Status read_all(const std::string& path, const OpenFile& file, Each each) {
       return refuse(Refusal::kCannotOpen, path, {std::strerror(errno)});
     }
     offset += static_cast<uint64_t>(n);
-    if (offset > kMostBytes)
-      return refuse(Refusal::kTooLarge, path,
-                    {"more than " + std::to_string(kMostBytes), std::to_string(kMostBytes)});
     if (!each(buffer.get(), static_cast<size_t>(n)))
       return refuse(Refusal::kCannotOpen, path, {std::strerror(errno)});
   }
+  return check_size(path, file);
 }
 
 bool write_all(int fd, const uint8_t* data, size_t size) {

@@ -18,7 +18,7 @@ namespace quorate::host::test {
 
 namespace fs = std::filesystem;
 
-inline const std::string kFixtures = std::string(QUORATE_BINARY_DIR) + "/tests/plugin_abi/plugins";
+inline std::string fixture_folder() { return std::string(QUORATE_BINARY_DIR) + "/tests/plugin_abi/plugins"; }
 
 inline std::string contents_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -41,7 +41,7 @@ class AbiTest : public ::testing::Test {
   }
   ~AbiTest() override { fs::remove_all(folder); }
 
-  std::string fixture(const std::string& name) { return kFixtures + "/lib" + name + ".so"; }
+  std::string fixture(const std::string& name) { return fixture_folder() + "/lib" + name + ".so"; }
   // A copy of a good plugin in the test's own folder, its bytes changed by `change(bytes, offset of the
   // descriptor)`.
   template <typename Change>

@@ -23,7 +23,7 @@ std::string opened(Engine* engine, const char* directory) {
 }
 
 TEST_F(AbiTest, PluginsOfSeveralCompilersLiveInOneHost) {
-  Loader loader(nullptr, {kFixtures});
+  Loader loader(nullptr, {fixture_folder()});
   for (const char* name : {"fixture", "debugstl", "clang"}) {
     if (std::string(name) == "clang" && plugin::this_sanitizer()[0] != 0) {
       std::cerr
