@@ -171,7 +171,9 @@ void SocketConnection::on_ready(uint32_t events) noexcept {
     blocked_ = false;
     hub_->mark_dirty(this);
   }
-  if ((events & EPOLLERR) != 0 && (paused_ || !reads())) {  // a reader would find out by itself
+  // One that reads finds out by itself, after the last bytes.
+  bool is_gone = (events & EPOLLERR) != 0 || (eof_ && (events & EPOLLHUP) != 0);
+  if (is_gone && (paused_ || eof_ || !reads())) {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -182,7 +184,7 @@ void SocketConnection::on_ready(uint32_t events) noexcept {
 
 void SocketConnection::read() {
   uint64_t in_this_turn = 0;
-  while (readable_ && !paused_ && reads()) {
+  while (readable_ && !paused_ && !eof_ && reads()) {
     if (in_this_turn >= kReadPerTurn) {
       hub_->read_again(this);
       return;
