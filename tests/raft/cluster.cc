@@ -53,8 +53,11 @@ Ready Cluster::pump(uint64_t id) {
 
 void Cluster::install(Node& node, const SnapshotOffer& offer) {
   Node& source = *nodes_.at(offer.from);
-  if (!source.running()) return node->snapshot_failed(offer.from, offer.snapshot);
+  // The bytes come from the state machine as it is now: after a crash it may be behind what it offered.
+  if (!source.running() || source->applied_index() < offer.snapshot.index)
+    return node->snapshot_failed(offer.from, offer.snapshot);
   if (!node->install_snapshot(offer.snapshot)) return;
+  node.installing = offer.snapshot.index;
   node.applied.clear();
   for (const auto& [index, entry] : source.applied)
     if (index <= offer.snapshot.index) node.applied[index] = entry;

@@ -41,6 +41,7 @@ void Node::finish_write(bool report) {
   AppendTask task = std::move(writes_.front());
   writes_.pop_front();
   disk_.write(task);
+  if (task.base && task.base->index == installing) installing = Index(0);
   if (report) core_->on_append_done(task.id);
 }
 
@@ -52,6 +53,7 @@ Config Node::config_at(Index index) const {
 void Node::crash() {
   core_.reset();
   writes_.clear();
+  installing = Index(0);
   applied.erase(applied.upper_bound(disk_.applied), applied.end());
 }
 

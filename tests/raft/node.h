@@ -50,8 +50,9 @@ class Node {
   void finish_writes() {
     while (!writes_.empty()) finish_write();
   }
-  // The state machine's own sync.
+  // The state machine's own sync. A state machine from a snapshot counts only once the log's new base is durable.
   void persist_applied() {
+    if (installing) return;
     disk_.applied = core_->applied_index();
     disk_.config = config_at(disk_.applied);
   }
@@ -63,6 +64,7 @@ class Node {
   // What the state machine has applied, in order, without no-ops and membership changes.
   std::vector<std::string> applied_texts() const;
   std::map<Index, Entry> applied;
+  Index installing;  // a snapshot whose base is not durable yet
 
  private:
   Options options_;
