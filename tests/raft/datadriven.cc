@@ -91,7 +91,8 @@ void run_file(const std::string& path, bool rewritable,
     std::string actual = run(test);
     if (!actual.empty() && actual.back() != '\n') actual += '\n';
     if (!rewrite) {
-      EXPECT_EQ(actual, test.expected) << path << ":" << test.number << ": " << test.line << "\n" << test.input;
+      EXPECT_EQ(actual, test.expected) << path << ":" << test.number << ": " << test.line << "\n"
+                                       << test.input;
     }
     out += test.comment + test.line + "\n" + test.input + "----\n" + actual;
   }

@@ -27,9 +27,10 @@ struct TestCase {
 
 std::vector<TestCase> parse_cases(const std::string& path);
 
-// Runs every case of the file. A different output fails the test; with QUORATE_REWRITE set the file is written anew
-// with the outputs found instead (`rewritable` files only).
-void run_file(const std::string& path, bool rewritable, const std::function<std::string(const TestCase&)>& run);
+// Runs every case of the file. A different output fails the test; with QUORATE_REWRITE set the file is
+// written anew with the outputs found instead (`rewritable` files only).
+void run_file(const std::string& path, bool rewritable,
+              const std::function<std::string(const TestCase&)>& run);
 
 std::vector<std::string> files_in(const std::string& folder);
 

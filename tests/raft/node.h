@@ -50,7 +50,8 @@ class Node {
   void finish_writes() {
     while (!writes_.empty()) finish_write();
   }
-  // The state machine's own sync. A state machine from a snapshot counts only once the log's new base is durable.
+  // The state machine's own sync. A state machine from a snapshot counts only once the log's new base is
+  // durable.
   void persist_applied() {
     if (installing) return;
     disk_.applied = core_->applied_index();

@@ -1,5 +1,5 @@
-// Published vectors for quorum arithmetic and membership changes, in etcd-io/raft's datadriven format. They live
-// beside the repository, not in it; the tables in quorum_test.cc and config_test.cc stand on their own.
+// Published vectors for quorum arithmetic and membership changes, in etcd-io/raft's datadriven format. They
+// live beside the repository, not in it; the tables in quorum_test.cc and config_test.cc stand on their own.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -18,12 +18,13 @@ std::string vectors(const std::string& folder) {
          "/raft-vectors/" + folder;
 }
 
-#define REQUIRE_VECTORS(files)                                                                         \
-  if ((files).empty())                                                                                 \
+#define REQUIRE_VECTORS(files)                                                                        \
+  if ((files).empty())                                                                                \
   GTEST_SKIP() << "NO VECTORS: put them beside the repository in shared/raft-vectors, or name their " \
                   "parent in QUORATE_SHARED"
 
-// ---- quorum --------------------------------------------------------------------------------------------------------
+// ---- quorum
+// --------------------------------------------------------------------------------------------------------
 
 struct Quorums {
   MemberSet incoming;
@@ -93,11 +94,13 @@ TEST(Vectors, Quorum) {
   const std::vector<std::string> files = files_in(vectors("quorum"));
   REQUIRE_VECTORS(files);
   for (const std::string& file : files)
-    run_file(file, false,
-             [](const TestCase& test) { return test.command == "vote" ? run_vote(test) : run_committed(test); });
+    run_file(file, false, [](const TestCase& test) {
+      return test.command == "vote" ? run_vote(test) : run_committed(test);
+    });
 }
 
-// ---- membership ----------------------------------------------------------------------------------------------------
+// ---- membership
+// ----------------------------------------------------------------------------------------------------
 
 class ConfigRunner {
  public:
@@ -133,7 +136,8 @@ class ConfigRunner {
     std::string out = to_string(config_) + "\n";
     for (const auto& [id, p] : progress_)
       out += std::to_string(id.value) + ": StateProbe match=" + std::to_string(p.match.value) +
-             " next=" + std::to_string(p.next.value) + (config_.learners.contains(id) ? " learner" : "") + "\n";
+             " next=" + std::to_string(p.next.value) + (config_.learners.contains(id) ? " learner" : "") +
+             "\n";
     return out;
   }
 

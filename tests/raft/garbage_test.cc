@@ -1,0 +1,206 @@
+// Messages from a peer that lies, mutates or replays: never a crash, never a broken promise to the others.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "raft/cluster.h"
+
+namespace quorate::raft::testing {
+namespace {
+
+class Liar {
+ public:
+  explicit Liar(uint64_t seed) : random_(seed) {}
+
+  uint64_t number() {
+    switch (random_() % 8) {
+      case 0:
+        return 0;
+      case 1:
+        return random_();
+      case 2:
+        return UINT64_MAX - random_() % 3;
+      default:
+        return random_() % 12;
+    }
+  }
+  bool flip() { return random_() % 2 == 0; }
+  uint64_t pick(uint64_t n) { return random_() % n; }
+
+  std::vector<Entry> entries(Index after) {
+    std::vector<Entry> out;
+    for (uint64_t i = pick(4); i > 0; --i) {
+      const Index index = pick(6) == 0 ? Index(number()) : Index(after.value + out.size() + 1);
+      ConfChange change;
+      change.items.push_back({static_cast<ChangeItem::Kind>(pick(4)), MemberId(pick(6))});
+      plugin::Buffer data = flip() ? bytes(std::string(pick(40), 'x')) : encode_conf_change(change);
+      out.push_back({Term(number()), index, static_cast<EntryType>(pick(4)), std::move(data)});
+    }
+    return out;
+  }
+  SnapshotMeta snapshot() {
+    SnapshotMeta s{Index(number()), Term(number()), {}};
+    for (uint64_t i = pick(4); i > 0; --i) s.config.voters.insert(MemberId(pick(6)));
+    if (pick(4) == 0) s.config.learners.insert(MemberId(pick(6)));
+    if (pick(4) == 0) s.config.learners_next.insert(MemberId(pick(6)));
+    return s;
+  }
+  Message any() {
+    const Term term{number()};
+    const Index index{number()};
+    switch (pick(13)) {
+      case 0:
+        return PreVoteRequest{term, index, Term(number())};
+      case 1:
+        return PreVoteResponse{term, Term(number()), flip()};
+      case 2:
+        return VoteRequest{term, index, Term(number()), flip()};
+      case 3:
+        return VoteResponse{term, flip()};
+      case 4:
+      case 5:
+        return AppendEntries{term, index, Term(number()), Index(number()), entries(index)};
+      case 6:
+        return AppendResponse{term, flip(), index, Index(number()), Term(number())};
+      case 7:
+        return Heartbeat{term, index, number()};
+      case 8:
+        return HeartbeatResponse{term, number()};
+      case 9:
+        return ReadIndexRequest{term, number()};
+      case 10:
+        return ReadIndexResponse{term, number(), index};
+      case 11:
+        return flip() ? Message(TimeoutNow{term}) : Message(InstallSnapshot{term, snapshot()});
+      default:
+        return SnapshotStatus{term, index, static_cast<SnapshotOutcome>(pick(3))};
+    }
+  }
+  // What a member may say without anyone having to believe it: no claim to lead, no copy it does not have, no
+  // vote.
+  Message harmless() {
+    for (;;) {
+      Message m = any();
+      if (auto* r = std::get_if<AppendResponse>(&m)) r->rejected = true;
+      if (auto* r = std::get_if<VoteResponse>(&m)) r->granted = false;
+      if (auto* r = std::get_if<HeartbeatResponse>(&m)) r->read_sequence = 0;
+      if (auto* r = std::get_if<SnapshotStatus>(&m)) r->outcome = SnapshotOutcome::kFailed;
+      const bool leads = std::holds_alternative<AppendEntries>(m) || std::holds_alternative<Heartbeat>(m) ||
+                         std::holds_alternative<InstallSnapshot>(m) ||
+                         std::holds_alternative<ReadIndexResponse>(m);
+      if (!leads) return m;
+    }
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+uint64_t rounds(uint64_t normally) {
+  return std::getenv("QUORATE_SOAK") != nullptr ? normally * 50 : normally;
+}
+
+TEST(Garbage, NeverCrashesAMember) {
+  for (uint64_t seed = 1; seed <= rounds(300); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Liar liar(seed);
+    Options options;
+    options.id = MemberId(1);
+    options.seed = seed;
+    options.election_ticks = 12;
+    options.heartbeat_ticks = 3;
+    Disk disk;
+    disk.config.voters = {MemberId(1), MemberId(2), MemberId(3)};
+    Node node(options, disk);
+    for (int i = 0; i < 1000; ++i) {
+      node->step(MemberId(liar.pick(6)), liar.any());
+      if (liar.pick(4) == 0) node->tick();
+      if (liar.pick(8) == 0) node->campaign();
+      if (liar.pick(8) == 0) node->propose({bytes("x")});
+      if (liar.pick(8) == 0) node->read_index(1);
+      if (liar.pick(3) == 0) {
+        Ready ready = node.pump();
+        for (const SnapshotOffer& o : ready.snapshot_offers)
+          if (liar.flip())
+            node->install_snapshot(o.snapshot);
+          else
+            node->snapshot_failed(o.from, o.snapshot);
+      }
+      if (liar.pick(3) == 0) node.finish_writes();
+      ASSERT_EQ(check_basic(node.core()), "");
+    }
+  }
+}
+
+TEST(Garbage, ALiarThatDoesNotClaimToLeadCannotHurtTheMajority) {
+  uint64_t written = 0;
+  for (uint64_t seed = 1; seed <= rounds(60); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Liar liar(seed);
+    Options options;
+    options.seed = seed;
+    options.election_ticks = 12;
+    options.heartbeat_ticks = 3;
+    Cluster c(3, options);
+    c.crash(3);  // the liar speaks in its name
+    for (int i = 0; i < 400; ++i) {
+      for (uint64_t id : {1, 2}) {
+        if (liar.pick(3) != 0) continue;
+        c.node(id)->step(MemberId(3), liar.harmless());
+        c.check(c.node(id));
+      }
+      if (liar.pick(2) == 0) c.tick_all(1);
+      if (c.leader() != 0 && c.node(c.leader())->propose({bytes("v")}).ok()) ++written;
+      c.settle();
+      ASSERT_FALSE(HasFailure());
+    }
+    c.run(100);
+    ASSERT_NE(c.leader(), 0u) << "when it is silent the others go on";
+    ASSERT_TRUE(c.node(c.leader())->propose({bytes("end")}).ok());
+    c.settle();
+    EXPECT_EQ(c.node(1).applied_texts(), c.node(2).applied_texts());
+    EXPECT_EQ(c.node(1).applied_texts().back(), "end");
+  }
+  EXPECT_GT(written, 1000u);
+}
+
+TEST(Garbage, EachLieIsCounted) {
+  Cluster c(3);
+  c.elect(1);
+  RaftCore& leader = c.node(1).core();
+  const Term term = leader.term();
+  leader.step(MemberId(9), AppendResponse{term, false, Index(2), {}, {}});
+  EXPECT_EQ(leader.counters().unknown_sender, 1u);
+  leader.step(MemberId(2), AppendResponse{term, false, Index(99), {}, {}});
+  EXPECT_EQ(leader.counters().beyond_log, 1u);
+  leader.step(MemberId(2), AppendEntries{term, Index(1), Term(1), Index(1), {}});
+  EXPECT_EQ(leader.counters().second_leader, 1u);
+  leader.step(MemberId(2), VoteResponse{Term(UINT64_MAX), true});
+  EXPECT_EQ(leader.counters().term_too_high, 1u);
+  RaftCore& follower = c.node(2).core();
+  follower.step(MemberId(1),
+                AppendEntries{term, Index(1), Term(1), Index(1), {{term, Index(5), EntryType::kNormal, {}}}});
+  EXPECT_EQ(follower.counters().malformed, 1u);
+  follower.step(MemberId(1), AppendEntries{term, Index(2), Term(1), Index(1), {}});
+  EXPECT_EQ(follower.counters().conflict_committed, 1u) << "contradicts a committed entry";
+  follower.step(MemberId(3), Heartbeat{term, Index(1), 0});
+  EXPECT_EQ(follower.counters().second_leader, 1u);
+  follower.step(MemberId(1), Heartbeat{term, Index(99), 0});
+  EXPECT_EQ(follower.counters().beyond_log, 1u);
+  EXPECT_EQ(leader.role(), RoleKind::kLeader);
+}
+
+TEST(Garbage, AMembersReadsAreBounded) {
+  Cluster c(3);
+  c.elect(1);
+  for (uint64_t i = 0; i < 1000; ++i) c.node(1)->step(MemberId(2), ReadIndexRequest{c.node(1)->term(), i});
+  EXPECT_EQ(c.node(1)->as_leader()->waiting_reads.size(), 64u);
+  EXPECT_EQ(c.node(1)->counters().too_many_reads, 936u);
+  c.settle();
+  c.node(1)->step(MemberId(2), ReadIndexRequest{c.node(1)->term(), 1});
+  EXPECT_EQ(c.node(1)->as_leader()->waiting_reads.size(), 1u) << "the bound is on those waiting";
+}
+
+}  // namespace
+}  // namespace quorate::raft::testing
