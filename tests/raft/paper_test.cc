@@ -289,6 +289,59 @@ TEST(AsyncAppend, OneCompletionCompletesWhatWasTakenBefore) {
   EXPECT_EQ(node->durable_index(), Index(4));
 }
 
+TEST(Membership, AJointConfigNeedsBothMajoritiesToCommitAndToElect) {
+  Options options;
+  options.id = MemberId(1);
+  Disk disk;
+  disk.config.voters = {MemberId(1), MemberId(2), MemberId(3)};
+  disk.config.voters_outgoing = {MemberId(1), MemberId(4), MemberId(5)};
+  Node node(options, disk);
+  node->campaign();
+  node->step(MemberId(2), PreVoteResponse{Term(1), Term(2), true});
+  EXPECT_EQ(node->role(), RoleKind::kPreCandidate);
+  node->step(MemberId(4), PreVoteResponse{Term(1), Term(2), true});
+  node.pump();
+  node.finish_writes();
+  node->step(MemberId(2), VoteResponse{Term(2), true});
+  EXPECT_EQ(node->role(), RoleKind::kCandidate);
+  node->step(MemberId(4), VoteResponse{Term(2), true});
+  ASSERT_TRUE(node->is_leader());
+  node.pump();
+  node.finish_writes();
+  ASSERT_TRUE(node->read_index(1));
+  for (uint64_t id : {2, 3}) node->step(MemberId(id), AppendResponse{Term(2), false, Index(2), {}, {}});
+  EXPECT_EQ(node->commit_index(), Index(1)) << "the outgoing majority does not have it";
+  node->step(MemberId(5), AppendResponse{Term(2), false, Index(2), {}, {}});
+  EXPECT_EQ(node->commit_index(), Index(2));
+  node.pump();
+  for (uint64_t id : {2, 3}) node->step(MemberId(id), HeartbeatResponse{Term(2), 1});
+  EXPECT_TRUE(node.pump().reads.empty());
+  node->step(MemberId(4), HeartbeatResponse{Term(2), 1});
+  EXPECT_EQ(node.pump().reads.size(), 1u);
+}
+
+TEST(Snapshots, InstalledIsSaidOnlyWhenTheNewBaseIsDurable) {
+  for (uint64_t term_at_5 : {2, 3}) {  // the log there agrees, or is another's
+    Node node = solo(3, 3, {2, 2, 2, term_at_5, term_at_5});
+    const SnapshotMeta snapshot{Index(5), Term(2), node->config()};
+    node->step(MemberId(2), InstallSnapshot{Term(3), snapshot});
+    node->step(MemberId(2), InstallSnapshot{Term(3), snapshot});
+    ASSERT_EQ(node.pump().snapshot_offers.size(), 1u) << "a repeated offer is told once";
+    ASSERT_TRUE(node->install_snapshot(snapshot));
+    EXPECT_EQ(node->log().last().index, Index(term_at_5 == 2 ? 6 : 5));
+    EXPECT_TRUE(sent<SnapshotStatus>(node, false).empty());
+    node.finish_writes();
+    std::vector<SnapshotStatus> said = sent<SnapshotStatus>(node, false);
+    ASSERT_EQ(said.size(), 1u);
+    EXPECT_EQ(said[0].outcome, SnapshotOutcome::kInstalled);
+    EXPECT_EQ(said[0].index, Index(5));
+    EXPECT_EQ(node.disk().base.index, Index(5));
+    EXPECT_FALSE(node->install_snapshot(snapshot)) << "not needed any more";
+    node->step(MemberId(2), InstallSnapshot{Term(3), snapshot});
+    EXPECT_EQ(sent<SnapshotStatus>(node, false).at(0).outcome, SnapshotOutcome::kNotNeeded);
+  }
+}
+
 TEST(Membership, ARestartKnowsThatAllChangesButTheLastAreCommitted) {
   auto change = [](uint64_t index, ChangeItem::Kind kind, uint64_t id) {
     ConfChange c;

@@ -178,10 +178,18 @@ class Nemesis {
     c.transition = static_cast<ConfChange::Transition>(pick(3));
     if (node->config().joint() && chance(80)) c.transition = ConfChange::Transition::kAuto;
     if (!node->config().joint() || chance(20))
-      for (uint32_t i = pick(3); i < 3; ++i)
-        c.items.push_back({static_cast<ChangeItem::Kind>(pick(3)), MemberId(any_id())});
+      for (uint32_t i = pick(3); i < 3; ++i) add_item(c, node->config());
     node->propose_conf_change(c);
     cluster_.check(node);
+  }
+  // The ids of removed members are not used again.
+  void add_item(ConfChange& c, const Config& config) {
+    for (auto& [id, node] : cluster_.nodes())
+      if (node->running())
+        for (MemberId member : node->core().config().members()) known_.insert(member);
+    const MemberId id(any_id());
+    if (known_.contains(id) && !config.is_member(id)) return;
+    c.items.push_back({static_cast<ChangeItem::Kind>(pick(3)), id});
   }
   void mischief(Node& node) {
     const MemberId other(any_id());
@@ -267,6 +275,7 @@ class Nemesis {
   Profile profile_;
   Cluster cluster_;
   uint32_t loss_ = 0;
+  MemberSet known_;
   uint64_t values_ = 0;
   uint64_t contexts_ = 0;
   uint64_t reads_answered_ = 0;

@@ -39,6 +39,8 @@
 // the only ones in use at a time; a restart concludes from a change in its log that all changes before it are
 // committed.
 //
+// A removed member's id is never used again: whoever knows of the removal ignores what comes under that id.
+//
 // Errors. Misuse by the caller is an assertion. Anything a peer sends that is wrong is ignored and counted
 // (Counters): never a crash, never a truncated committed entry, never unbounded memory.
 //
