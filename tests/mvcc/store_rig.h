@@ -30,8 +30,10 @@ class StoreRig {
 
   plugin::Status open() {
     runtime.executor = &executor;
-    if (disk == nullptr) disk = std::make_shared<FaultDisk>();
-    engine = plugin::make<FaultEngine>(disk);
+    if (!engine) {
+      disk = std::make_shared<FaultDisk>();
+      engine = plugin::make<FaultEngine>(disk);
+    }
     mvcc::Store::Events events;
     events.on_synced = [this](Index index) { synced = index; };
     events.on_engine = [this](EngineState state, const std::string& why) {
@@ -161,7 +163,7 @@ class StoreRig {
 
   ManualExecutor executor;
   std::shared_ptr<FaultDisk> disk;
-  plugin::Ref<FaultEngine> engine;
+  plugin::Ref<plugin::Engine> engine;  // the fault engine, unless the test brings another
   Runtime runtime;
   mvcc::StoreOptions options;
   mvcc::Recovered recovered;

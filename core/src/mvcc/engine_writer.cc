@@ -328,9 +328,8 @@ void EngineWriter::refresh_disk_size() {
 // --------------------------------------------------------------------------------------------------
 
 void EngineWriter::set_state(EngineState state, std::string why) {
-  if (state == state_ && why == why_) return;
-  state_ = state;
   why_ = std::move(why);
+  if (std::exchange(state_, state) == state) return;
   if (events_.on_engine) events_.on_engine(state_, why_);
 }
 

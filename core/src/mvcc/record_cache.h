@@ -29,8 +29,10 @@ class RecordCache {
     uint64_t slab = (ref >> kOffsetBits) - first_;
     return slab < slabs_.size() ? slabs_[slab].memory + (ref & kOffsetMask) : nullptr;
   }
-  // Whether a record found here is worth adding again.
-  bool aging(CacheRef ref) const { return (ref >> kOffsetBits) - first_ < slabs_.size() / 2; }
+  // Whether a record found here is worth adding again: it is in the older half, and slabs are about to go.
+  bool aging(CacheRef ref) const {
+    return mapped_ > budget_ - budget_ / 8 && (ref >> kOffsetBits) - first_ < slabs_.size() / 2;
+  }
   uint64_t bytes() const { return mapped_; }  // what the cache occupies
   uint64_t budget() const { return budget_; }
 
