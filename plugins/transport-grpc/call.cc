@@ -9,7 +9,7 @@ void Call::reset_call() {
   out.clear();
   credit = 1;
   header_bytes = 0;
-  headers_refused = headers_done = remote_closed = half_close_told = discarding = false;
+  headers_done = remote_closed = half_close_told = discarding = false;
   started = finishing = deferred = above_mark = false;
   ended = in_deferred_list = wants_pump = wants_writable = false;
   accounted = 0;

@@ -28,10 +28,9 @@ struct Call {
   HeaderBlock fields;
   MessageReader in;
   uint64_t credit = 1;
-  uint64_t header_bytes = 0;     // of the block being read, as RFC 9113 6.5.2 counts
-  bool headers_refused = false;  // the block being read broke a limit
-  bool headers_done = false;     // the first block is complete
-  bool remote_closed = false;    // END_STREAM came
+  uint64_t header_bytes = 0;   // of the block being read, as RFC 9113 6.5.2 counts
+  bool headers_done = false;   // the first block is complete
+  bool remote_closed = false;  // END_STREAM came
   bool half_close_told = false;
   bool discarding = false;  // what still arrives is of no use
 

@@ -23,8 +23,7 @@ uint32_t number(std::string_view value, uint32_t otherwise) {
 
 }  // namespace
 
-// ---- ClientCall
-// ----------------------------------------------------------------------------------------------------
+// ---- ClientCall --------------------
 
 void ClientCall::write(plugin::View<plugin::Buffer> message) noexcept {
   if (!open() || finishing) return;
@@ -68,8 +67,7 @@ void ClientCall::give_up(EndCause cause, uint32_t code, std::string why) {
   session->give_up(this);
 }
 
-// ---- ClientSessionImpl
-// ---------------------------------------------------------------------------------------------
+// ---- ClientSessionImpl --------------------
 
 ClientSessionImpl::ClientSessionImpl(plugin::Connection* connection, const Options& options,
                                      const plugin::DialInfo& info)

@@ -44,8 +44,7 @@ bool read_content_type(std::string_view value, std::string* answer) {
 
 }  // namespace
 
-// ---- ServerCall: what core asks for
-// ------------------------------------------------------------------------------
+// ---- ServerCall: what core asks for --------------------
 
 void ServerCall::write(plugin::View<plugin::Buffer> message) noexcept {
   if (!open()) return;
@@ -76,7 +75,7 @@ void ServerCall::finish(uint32_t code, plugin::ByteView why, plugin::View<plugin
   finishing = discarding = true;
   code_ = code;
   if (!why.empty()) percent_encode(text(why).substr(0, kMaxText), &text_);
-  if (!started || (deferred && out.bytes() == 0)) {
+  if (!started || out.bytes() == 0) {
     // Nothing of the body is left: the trailers go directly, even when the peer's window is closed.
     end_response(trailers);
   } else {
@@ -168,8 +167,7 @@ void ServerCall::reset() {
   trailers_.clear();
 }
 
-// ---- ServerSession
-// -------------------------------------------------------------------------------------------------
+// ---- ServerSession --------------------
 
 Status ServerSession::make(plugin::Connection* connection, const Options& options,
                            plugin::CallHandler* handler, plugin::Session** out) {

@@ -44,8 +44,7 @@ nghttp2_option* make_option(const Options& options) {
 
 }  // namespace
 
-// ---- HeaderList
-// ------------------------------------------------------------------------------------------------
+// ---- HeaderList --------------------
 
 namespace {
 nghttp2_nv field(std::string_view name, std::string_view value, uint8_t flags) {
@@ -91,8 +90,7 @@ void HeaderList::add_metadata(plugin::View<plugin::Header> metadata) {
   }
 }
 
-// ---- Life
-// ------------------------------------------------------------------------------------------------------
+// ---- Life --------------------
 
 SessionCore::SessionCore(plugin::Connection* connection, const Options& options, bool server)
     : connection_(plugin::Ref<plugin::Connection>::share(connection)),
@@ -138,6 +136,7 @@ Status SessionCore::start() {
                                              static_cast<int32_t>(options_.connection_window));
   if (rv != 0) return failed("open the connection's window", rv);
   now_ = last_read_ = connection_->now_ns();
+  if (server_) known_ = NGHTTP2_CLIENT_MAGIC_LEN;
   if (limits_.handshake_timeout_ns != 0) handshake_deadline_ = now_ + limits_.handshake_timeout_ns;
   want_flush();
   reschedule();
@@ -164,8 +163,7 @@ Status SessionCore::failed(const char* doing, int error) {
                 std::string("transport-grpc: cannot ") + doing + ": " + nghttp2_strerror(error));
 }
 
-// ---- Calls of this session
-// -------------------------------------------------------------------------------------
+// ---- Calls of this session --------------------
 
 void SessionCore::link(Call* call) {
   call->session = this;
@@ -251,8 +249,7 @@ void SessionCore::shed(Call* call) {
   }
 }
 
-// ---- For calls
-// -------------------------------------------------------------------------------------------------
+// ---- For calls --------------------
 
 void SessionCore::write(Call* call, plugin::View<plugin::Buffer> message, uint64_t size) {
   call->out.push(message, size);
@@ -327,8 +324,7 @@ void SessionCore::run_deferred() {
   running_.clear();
 }
 
-// ---- Output
-// ----------------------------------------------------------------------------------------------------
+// ---- Output --------------------
 
 Status SessionCore::flush() {
   if (http2_ == nullptr || close_called_) return {};
@@ -461,8 +457,7 @@ Status SessionCore::eof() {
   return {};
 }
 
-// ---- Time
-// ------------------------------------------------------------------------------------------------------
+// ---- Time --------------------
 
 uint64_t SessionCore::keepalive_at() const {
   if (ping_deadline_ != 0) return ping_deadline_;

@@ -43,8 +43,7 @@ class HeaderList {
 
 class SessionCore {
  public:
-  // ---- plugin::Session, by the classes of each side
-  // --------------------------------------------------------------
+  // ---- plugin::Session, by the classes of each side --------------------
   plugin::Status data(plugin::ByteView bytes);
   plugin::Status flush();
   plugin::Status timer(uint64_t now_ns);
@@ -52,8 +51,7 @@ class SessionCore {
   void closed(const plugin::Status& why);
   uint64_t open_calls() const { return call_count_; }
 
-  // ---- For calls
-  // --------------------------------------------------------------------------------------------------
+  // ---- For calls --------------------
   void write(Call* call, plugin::View<plugin::Buffer> message, uint64_t size);
   void add_credit(Call* call, uint64_t messages);
   void resume(Call* call);  // the body has more, or its end
@@ -77,8 +75,7 @@ class SessionCore {
   SessionCore& operator=(const SessionCore&) = delete;
   plugin::Status start();
 
-  // ---- What the sides differ in
-  // -------------------------------------------------------------------------------------
+  // ---- What the sides differ in --------------------
   virtual Call* begin_call(int32_t stream_id) = 0;  // a peer's new stream; null: it may open none
   virtual void field(Call* call, std::string_view name, std::string_view value) = 0;
   virtual void headers_complete(Call* call, bool end_stream) = 0;
@@ -139,6 +136,8 @@ class SessionCore {
   void ping_received(const nghttp2_ping& ping);
   void shed(Call* call);
   void noise(uint64_t cost);
+  void count_skipped();
+  void watch_headers();
   plugin::Status pull();
   plugin::Status failed(const char* doing, int error);
   void close_if_done();
@@ -158,13 +157,16 @@ class SessionCore {
   uint64_t pull_room_ = 0;
   uint64_t held_ = 0;  // by all calls, and how much of that is charged
   uint64_t charged_ = 0;
+  uint64_t fed_ = 0;  // bytes, and those of frames that nghttp2 told us of
+  uint64_t known_ = 0;
 
   bool flush_wanted_ = false;
   bool closing_ = false;  // our GOAWAY is the last thing we say
   bool goaway_sent_ = false;
   bool close_called_ = false;
   bool settings_seen_ = false;
-  bool in_headers_ = false;
+  bool header_frame_ = false;  // the latest frame is part of a header block
+  bool more_headers_ = false;  // and not its last
 
   uint64_t armed_ = 0;
   uint64_t handshake_deadline_ = 0;

@@ -12,6 +12,8 @@ using plugin::EndCause;
 using plugin::Status;
 
 constexpr uint64_t kSlice = 16u << 10;  // how much nghttp2 sees before closing_ is looked at
+constexpr uint64_t kFrameHeader = 9;
+constexpr uint64_t kRefusedHeaders = 500;  // tokens: decoding what is thrown away costs much for few bytes
 constexpr uint64_t kUnsettled = 64u << 10;
 constexpr uint64_t kTinyData = 32;       // bytes; smaller DATA frames that complete no message are noise
 constexpr uint32_t kMaxPingStrikes = 2;  // grpc-go's
@@ -27,7 +29,6 @@ Status SessionCore::data(plugin::ByteView bytes) {
   if (http2_ == nullptr || closing_ || close_called_) return {};
   now_ = last_read_ = connection_->now_ns();
   ping_deadline_ = 0;  // whatever the peer sends shows that it lives
-  bool was_in_headers = in_headers_;
   for (uint64_t at = 0; at < bytes.size && !closing_; at += kSlice) {
     ssize_t taken = nghttp2_session_mem_recv(http2_, bytes.data + at, std::min(kSlice, bytes.size - at));
     if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
@@ -37,30 +38,49 @@ Status SessionCore::data(plugin::ByteView bytes) {
       close_if_done();
       return {};
     }
+    fed_ += static_cast<uint64_t>(std::max<ssize_t>(taken, 0));
+    count_skipped();
     if (taken < 0) return failed("read what the peer sent", static_cast<int>(taken));
   }
   settle();
-  if (in_headers_ != was_in_headers || header_deadline_ == 0) {
-    header_deadline_ =
-        in_headers_ && limits_.handshake_timeout_ns != 0 ? now_ + limits_.handshake_timeout_ns : 0;
-    if (header_deadline_ != 0) reschedule();
-  }
+  watch_headers();
   if (nghttp2_session_want_write(http2_) != 0 || nghttp2_session_want_read(http2_) == 0) want_flush();
   return {};
 }
 
-// ---- Frames
-// ----------------------------------------------------------------------------------------------------
+// A header block that has begun must end in time: it can hold up everything behind it.
+void SessionCore::watch_headers() {
+  bool inside = more_headers_ || (header_frame_ && fed_ < known_);
+  if (!inside) {
+    header_deadline_ = 0;
+  } else if (header_deadline_ == 0 && limits_.handshake_timeout_ns != 0) {
+    header_deadline_ = now_ + limits_.handshake_timeout_ns;
+    reschedule();
+  }
+}
+
+// ---- Frames --------------------
 
 void SessionCore::noise(uint64_t cost) {
   if (!noise_.take(cost, now_)) goaway(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_useless_frames");
 }
 
+// nghttp2 passes over frames of unknown types without a callback: they are what was fed beyond the known
+// ones.
+void SessionCore::count_skipped() {
+  if (fed_ <= known_) return;
+  uint64_t frames = (fed_ - known_) / kFrameHeader;
+  known_ += frames * kFrameHeader;
+  if (frames != 0) noise(frames);
+}
+
 int SessionCore::frame_begins(const nghttp2_frame_hd& frame) {
+  known_ += kFrameHeader + frame.length;
   current_reset_ = false;
+  header_frame_ = frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION;
+  more_headers_ = header_frame_ && (frame.flags & NGHTTP2_FLAG_END_HEADERS) == 0;
   switch (frame.type) {
     case NGHTTP2_HEADERS:
-      in_headers_ = true;
       break;
     case NGHTTP2_DATA:
       if (frame.length < kTinyData && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) noise(1);
@@ -100,7 +120,6 @@ int SessionCore::headers_begin(const nghttp2_frame& frame) {
   current_ = call;
   if (call != nullptr) {
     call->header_bytes = 0;
-    call->headers_refused = false;
     if (!server_) call->fields.clear();
   }
   return 0;
@@ -108,17 +127,16 @@ int SessionCore::headers_begin(const nghttp2_frame& frame) {
 
 int SessionCore::header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
   Call* call = call_of(frame.hd.stream_id);
-  if (call == nullptr || call->discarding || call->headers_refused) return 0;
+  if (call == nullptr || call->discarding) return 0;
   if (server_ && call->headers_done) return 0;  // request trailers mean nothing in gRPC
   call->header_bytes += name.size() + value.size() + 32;
   if (limits_.max_header_bytes != 0 && call->header_bytes > limits_.max_header_bytes) {
-    call->headers_refused = true;
     call->fields.clear();
-    noise(100);
+    noise(kRefusedHeaders);
     end(call, EndCause::kProtocolError, kGrpcResourceExhausted,
         "grpc: the header list is larger than the limit");
     reset_stream(call, NGHTTP2_ENHANCE_YOUR_CALM);
-    return 0;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // the rest of the block is only decoded, not looked at
   }
   field(call, name, value);
   return 0;
@@ -128,7 +146,6 @@ int SessionCore::frame_received(const nghttp2_frame& frame) {
   bool end_stream = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS: {
-      in_headers_ = false;
       Call* call = call_of(frame.hd.stream_id);
       if (call == nullptr || closing_) break;
       if (end_stream) call->remote_closed = true;
@@ -198,8 +215,7 @@ int SessionCore::stream_closed(int32_t stream_id, uint32_t error) {
   return 0;
 }
 
-// ---- Messages
-// --------------------------------------------------------------------------------------------------
+// ---- Messages --------------------
 
 int SessionCore::body(int32_t stream_id, const uint8_t* data, uint64_t size) {
   // The connection's window never waits for core: one call that is not read must not stop the others.

@@ -17,8 +17,7 @@ class FakeConnection final : public plugin::Counted<plugin::Connection> {
  public:
   explicit FakeConnection(plugin::TransportLimits limits = {}, uint64_t id = 1);
 
-  // ---- plugin::Connection
-  // --------------------------------------------------------------------------------------
+  // ---- plugin::Connection --------------------
   const plugin::ConnectionInfo& info() noexcept override { return info_; }
   uint64_t now_ns() noexcept override { return now_; }
   void send(plugin::View<plugin::Buffer> bytes) noexcept override;
