@@ -46,8 +46,10 @@ std::string hpack(const Fields& fields) {
 }
 
 std::string message(std::string_view bytes, uint8_t flag) {
-  return std::string(1, static_cast<char>(flag)) + u32(static_cast<uint32_t>(bytes.size())) +
-         std::string(bytes);
+  std::string out(1, static_cast<char>(flag));
+  out += u32(static_cast<uint32_t>(bytes.size()));
+  out += bytes;
+  return out;
 }
 
 Fields request(const Fields& changes) {

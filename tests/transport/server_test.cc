@@ -249,6 +249,20 @@ TEST(Server, AnAnswerWaitsForTheWindow) {
   EXPECT_EQ(raw.handler.calls[0]->reader->cause, EndCause::kFinished);
 }
 
+// request() comes, and more bytes before the flush that delivers: the order is that of the wire.
+TEST(Server, MessagesKeepTheirOrderAcrossCredit) {
+  RawServer raw;
+  raw.send(headers(1, request()) + frame(kData, 0, 1, message("0") + message("1") + message("2").substr(0, 3)));
+  ServerSide& call = *raw.handler.calls.at(0);
+  call.writer->request(1);
+  raw.connection->feed(frame(kData, 0, 1, message("2").substr(3) + message("3")));
+  EXPECT_EQ(call.reader->messages, std::vector<std::string>{"0"});
+  call.writer->request(5);
+  raw.send(frame(kData, kEndStream, 1, message("4")));
+  EXPECT_EQ(call.reader->messages, (std::vector<std::string>{"0", "1", "2", "3", "4"}));
+  EXPECT_EQ(call.reader->events.back(), "half_close");
+}
+
 TEST(Server, SettingsSayWhatTheLimitsSay) {
   auto setting = [](const Frame& f, uint16_t id) -> int64_t {
     for (size_t at = 0; at + 6 <= f.payload.size(); at += 6) {
