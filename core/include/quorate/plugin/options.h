@@ -45,6 +45,23 @@ class OptionTable {
     return Status();
   }
 
+  // Edits between two words (Levenshtein).
+  static size_t distance(std::string_view a, std::string_view b) {
+    if (a.size() > 128) return a.size();
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+      size_t diagonal = row[0];
+      row[0] = i;
+      for (size_t j = 1; j <= b.size(); ++j) {
+        size_t above = row[j];
+        row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+        diagonal = above;
+      }
+    }
+    return row[b.size()];
+  }
+
  private:
   enum Type { kBoolean, kInteger, kSize, kChoice };
   struct Entry {
@@ -129,23 +146,6 @@ class OptionTable {
     }
     if (nearest != nullptr) message += "; did you mean '" + std::string(nearest) + "'?";
     return Status(Code::kInvalid, message);
-  }
-
-  // Edits between two words (Levenshtein).
-  static size_t distance(std::string_view a, std::string_view b) {
-    if (a.size() > 128) return a.size();
-    std::vector<size_t> row(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i;
-      for (size_t j = 1; j <= b.size(); ++j) {
-        size_t above = row[j];
-        row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-        diagonal = above;
-      }
-    }
-    return row[b.size()];
   }
 
   std::vector<Entry> entries_;

@@ -1,0 +1,306 @@
+#include "host/main_run.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "host/config_services.h"
+#include "host/loop.h"
+#include "host/main_output.h"
+#include "host/main_signals.h"
+#include "host/net.h"
+#include "host/notify.h"
+#include "quorate/node.h"
+#include "runtime/posix_files.h"
+#include "runtime/system.h"
+
+namespace quorate::host {
+
+using plugin::ListenerRole;
+using plugin::LogLevel;
+using plugin::Ref;
+using plugin::Status;
+
+namespace {
+
+constexpr char kCaller[] = "host/main";
+
+std::string error_fields(const Status& status) { return json_fields({{"error", status.text()}}); }
+
+// The machine, as core and plugins see it. Lives as long as the process, as plugins do.
+struct Machine {
+  SystemClock clock;
+  SystemRandom random;
+  PosixFiles files{&clock};
+};
+
+Machine& machine() {
+  static auto* made = new Machine;
+  return *made;
+}
+
+// The log of this process for whoever may outlive run_node: a thread of a plugin, say.
+Ref<plugin::Log> lasting(Ref<plugin::Log> log) {
+  static auto* kept = new std::vector<Ref<plugin::Log>>;
+  kept->push_back(log);
+  return log;
+}
+
+// The plugins of one node. They are created by their configuration's order, and every error names its place in it.
+class Plugins {
+ public:
+  explicit Plugins(LogSink* log) : log_(log) {}
+
+  // Everything but create().
+  Status load(const PluginsConfig& config) {
+    if (Status s = load_one(config.storage, &storage_); !s.ok()) return s;
+    for (const PluginChoice& choice : config.transports) {
+      transports_.emplace_back();
+      if (Status s = load_one(choice, &transports_.back()); !s.ok()) return s;
+    }
+    return {};
+  }
+
+  Status create(const PluginsConfig& config, Ref<plugin::Engine>* engine, std::vector<Ref<plugin::Transport>>* transports) {
+    if (Status s = create_one(config.storage, storage_, engine); !s.ok()) return s;
+    for (size_t i = 0; i < transports_.size(); ++i) {
+      transports->emplace_back();
+      if (Status s = create_one(config.transports[i], transports_[i], &transports->back()); !s.ok()) return s;
+    }
+    return {};
+  }
+
+  uint64_t engine_capabilities() const { return storage_.loaded->info.capabilities; }
+
+ private:
+  struct One {
+    std::unique_ptr<Loader> loader;
+    const LoadedPlugin* loaded = nullptr;
+  };
+
+  static Status named(const PluginChoice& choice, const Status& status) {
+    return status.ok() ? status : Status(status.code(), choice.where + ": " + status.text());
+  }
+
+  // A loader of its own, since each plugin gets a log of its own.
+  Status load_one(const PluginChoice& choice, One* one) {
+    std::string name = full_plugin_name(choice.request.kind, choice.request.name);
+    Ref<plugin::Log> log = lasting(log_->named(name));
+    auto* services = new Services(&machine().files, &machine().clock, &machine().random, log);
+    one->loader = std::make_unique<Loader>(services);
+    if (Status s = one->loader->load(choice.request, &one->loaded); !s.ok()) return named(choice, s);
+    log_->write(LogLevel::kInfo, kCaller, "loaded plugin",
+                json_fields({{"plugin", name}, {"version", one->loaded->info.version}, {"path", one->loaded->path}}));
+    return {};
+  }
+
+  template <typename T>
+  Status create_one(const PluginChoice& choice, const One& one, Ref<T>* out) {
+    void* made = nullptr;
+    plugin::Object* object = nullptr;
+    Status status = one.loader->create(*one.loaded, choice.request, T::kId, &made, &object);
+    if (status.ok()) *out = Ref<T>::adopt(static_cast<T*>(made));
+    return named(choice, status);
+  }
+
+  LogSink* log_;
+  One storage_;
+  std::vector<One> transports_;
+};
+
+bool is_initialized(const Config& config) {
+  struct stat info {};
+  return stat((config.node.data_directory + "/member").c_str(), &info) == 0;
+}
+
+// 0700, as etcd makes it; folders above it must be there already, but for one level.
+Status make_data_directory(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  std::string parent = path.substr(0, path.rfind('/'));
+  if (errno == ENOENT && parent.size() > 1 && make_data_directory(parent).ok() && mkdir(path.c_str(), 0700) == 0) return {};
+  return Status(plugin::Code::kIo, "--data-dir: " + path + ": " + std::strerror(errno));
+}
+
+class Run {
+ public:
+  Run(const Config& config, const PluginsConfig& plugins, LogSink* log)
+      : config_(config),
+        plugin_config_(plugins),
+        sink_(log),
+        log_(lasting(log->named("core"))),
+        host_log_(lasting(log->named(kCaller))) {}
+
+  int run() {
+    handle_signals(host_log_.get(), [this](const char* name) { on_signal(name); });
+    if (Status s = start(); !s.ok()) {
+      fatal("cannot start", error_fields(s));
+      return leave(1);
+    }
+    executor_->run();
+    return leave(exit_code_);
+  }
+
+ private:
+  void say(LogLevel level, std::string_view message, const std::string& fields = "{}") {
+    sink_->write(level, kCaller, message, fields);
+  }
+  void fatal(std::string_view message, const std::string& fields) { say(LogLevel::kFatal, message, fields); }
+
+  Status start() {
+    if (Status s = make_data_directory(config_.node.data_directory); !s.ok()) return s;
+    bool is_old = is_initialized(config_);
+    if (Status s = is_old ? Status() : check_bootstrap(config_); !s.ok()) return s;
+    say(LogLevel::kInfo, is_old ? "server has already been initialized" : "initializing a new member",
+        json_fields({{"data-dir", config_.node.data_directory}}));
+    if (Status s = plugins_.load(plugin_config_); !s.ok()) return s;
+    if (Status s = plugins_.create(plugin_config_, &engine_, &transports_); !s.ok()) return s;
+    LoopOptions loop;
+    loop.log = host_log_.get();
+    executor_ = std::make_unique<AsioExecutor>(loop);
+    if (Status s = start_node(); !s.ok()) return s;
+    NetOptions net;
+    net.log = host_log_.get();
+    net_ = std::make_unique<Net>(executor_.get(), node_.get(), net);
+    if (Status s = listen(config_.listen_peer, ListenerRole::kPeer); !s.ok()) return s;
+    if (Status s = listen(config_.listen_client, ListenerRole::kClient); !s.ok()) return s;
+    loop_runs_ = true;
+    executor_->post([this] { stop_was_asked_ ? drain() : node_->begin(); });
+    return {};
+  }
+
+  Status start_node() {
+    NodeEnvironment environment;
+    environment.runtime = {executor_.get(), &machine().files, &machine().random, log_.get()};
+    environment.engine = engine_.get();
+    environment.engine_capabilities = plugins_.engine_capabilities();
+    NodeOptions options = config_.node;
+    options.engine_name = plugin_config_.storage.request.name;
+    options.engine_options = plugin_config_.storage.request.options;
+    NodeEvents events;
+    events.on_ready = [this] { on_ready(); };
+    events.on_fatal = [this](const std::string& why) { on_fatal(why); };
+    return Node::start(std::move(environment), std::move(options), std::move(events), &node_);
+  }
+
+  Status listen(const std::vector<Url>& urls, ListenerRole role) {
+    bool is_peer = role == ListenerRole::kPeer;
+    for (const Url& url : urls) {
+      ListenOptions options;
+      options.address = url.address();
+      options.role = role;
+      options.limits = config_.limits;
+      options.reuse_port = config_.reuse_port;
+      for (size_t i = 0; i < transports_.size(); ++i)
+        for (ListenerRole served : plugin_config_.transports[i].roles)
+          if (served == role) options.transports.push_back(transports_[i].get());
+      std::string bound;
+      if (Status s = net_->listen(options, &bound); !s.ok())
+        return Status(s.code(), std::string(is_peer ? "--listen-peer-urls: " : "--listen-client-urls: ") + s.text());
+      say(LogLevel::kInfo, is_peer ? "serving peer traffic" : "serving client traffic", json_fields({{"address", bound}}));
+      if (!is_peer && !url.is_unix()) insecure_.push_back(bound);
+    }
+    return {};
+  }
+
+  void on_ready() {
+    say(LogLevel::kInfo, "ready to serve client requests");
+    for (const std::string& address : insecure_)
+      say(LogLevel::kInfo, "serving client traffic insecurely; this is strongly discouraged!",
+          json_fields({{"traffic", "grpc+http"}, {"address", address}}));
+    if (!notify_systemd("READY=1")) say(LogLevel::kWarn, "systemd was not told that the start is done");
+  }
+
+  void on_fatal(const std::string& why) {
+    fatal("the node must not go on", json_fields({{"error", why}}));
+    exit_code_ = 1;
+    executor_->stop();
+  }
+
+  // On the signals' thread.
+  void on_signal(const char* name) {
+    say(LogLevel::kInfo, "received signal; shutting down", json_fields({{"signal", name}}));
+    notify_systemd("STOPPING=1");
+    stop_was_asked_ = true;
+    if (loop_runs_) {
+      executor_->post([this] { drain(); });
+      return;
+    }
+    // Still starting: nobody was promised anything yet, and what is on the disk is as good as after a crash.
+    sink_->flush(200);
+    _exit(0);
+  }
+
+  void drain() {
+    if (std::exchange(draining_, true)) return;
+    say(LogLevel::kInfo, "closing server", json_fields({{"name", config_.node.name}}));
+    net_->stop_listening();
+    constexpr uint64_t kPatience = 5'000'000'000;
+    executor_->at(executor_->clock().monotonic_ns() + kPatience, [this] {
+      say(LogLevel::kWarn, "calls did not end in time; closing their connections");
+      executor_->stop();
+    });
+    node_->drain([this] { net_->drain([this] { executor_->stop(); }); });
+  }
+
+  // Everything in the order in which it leans on each other; then the log has the last word.
+  int leave(int code) {
+    net_.reset();
+    if (node_) {
+      if (Status s = node_->close(); !s.ok()) {
+        say(LogLevel::kError, "the node did not close cleanly", error_fields(s));
+        code = 1;
+      }
+    }
+    // The executor's helper threads may still be at work for the node.
+    loop_runs_ = false;
+    node_.reset();
+    executor_.reset();
+    engine_.reset();
+    transports_.clear();
+    if (code == 0) say(LogLevel::kInfo, "closed server", json_fields({{"name", config_.node.name}}));
+    return code;
+  }
+
+  const Config& config_;
+  const PluginsConfig& plugin_config_;
+  LogSink* sink_;
+  Ref<plugin::Log> log_;
+  Ref<plugin::Log> host_log_;
+  Plugins plugins_{sink_};
+  Ref<plugin::Engine> engine_;
+  std::vector<Ref<plugin::Transport>> transports_;
+  std::unique_ptr<AsioExecutor> executor_;
+  std::unique_ptr<Node> node_;
+  std::unique_ptr<Net> net_;
+  std::vector<std::string> insecure_;
+  std::atomic<bool> loop_runs_{false};
+  std::atomic<bool> stop_was_asked_{false};
+  bool draining_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace
+
+int check_config(const Config& config, const PluginsConfig& plugins, LogSink* log) {
+  Status status = is_initialized(config) ? Status() : check_bootstrap(config);
+  Plugins loaded(log);
+  if (status.ok()) status = loaded.load(plugins);
+  if (!status.ok()) {
+    log->write(LogLevel::kFatal, kCaller, "the configuration is wrong", error_fields(status));
+    return 1;
+  }
+  std::string text = describe(config) + "\n" + describe(plugins);
+  return write_out(text) ? 0 : 1;
+}
+
+int run_node(const Config& config, const PluginsConfig& plugins, LogSink* log) {
+  // For the life of the process: the signals' thread refers to it.
+  auto* run = new Run(config, plugins, log);
+  return run->run();
+}
+
+}  // namespace quorate::host
