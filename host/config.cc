@@ -42,10 +42,12 @@ Status check_verdicts(Config* config) {
     const FlagValue& value = config->values.at(i);
     if (!value.given() || row.type == FlagType::kIgnored) continue;
     if (row.verdict == Verdict::kRefused && !is_default(row, value))
-      return invalid(where(config->values, row.name) + ": " + in_quotes(value.text) + " is refused: " + row.why);
+      return invalid(where(config->values, row.name) + ": " + in_quotes(value.text) +
+                     " is refused: " + row.why);
     if (row.verdict == Verdict::kNoEffect)
-      config->notices.push_back(
-          {Notice::Level::kWarn, "flag is without effect", {{"flag", row.name}, {"value", value.text}, {"why", row.why}}});
+      config->notices.push_back({Notice::Level::kWarn,
+                                 "flag is without effect",
+                                 {{"flag", row.name}, {"value", value.text}, {"why", row.why}}});
   }
   return {};
 }
@@ -66,9 +68,9 @@ Status read_urls(const FlagValues& values, const char* name, bool to_listen, std
   for (const Url& url : *out) {
     if (to_listen && url.is_secure())
       return invalid(where(values, name) + ": " + url.text + ": there is no TLS yet; use http or unix");
-    Status host = to_listen                              ? check_bind_url(url)
-                  : url.is_unix() || !url.host.empty()   ? Status()
-                                                         : invalid("unexpected empty host (" + url.text + ")");
+    Status host = to_listen                            ? check_bind_url(url)
+                  : url.is_unix() || !url.host.empty() ? Status()
+                                                       : invalid("unexpected empty host (" + url.text + ")");
     if (!host.ok()) return at(values, name, host);
   }
   return {};
@@ -79,7 +81,8 @@ Status read_places(Config* config) {
   std::vector<Url> advertise_client;
   if (Status s = read_urls(values, "listen-peer-urls", true, &config->listen_peer); !s.ok()) return s;
   if (Status s = read_urls(values, "listen-client-urls", true, &config->listen_client); !s.ok()) return s;
-  if (Status s = read_urls(values, "initial-advertise-peer-urls", false, &config->advertise_peer); !s.ok()) return s;
+  if (Status s = read_urls(values, "initial-advertise-peer-urls", false, &config->advertise_peer); !s.ok())
+    return s;
   bool listens_explicitly = values.get("listen-client-urls").given() && config->config_file.empty();
   if (listens_explicitly && !values.get("advertise-client-urls").given())
     return invalid("--advertise-client-urls is required when --listen-client-urls is set explicitly");
@@ -102,9 +105,11 @@ Status read_cluster(Config* config) {
   } else if (Status s = parse_members(values.text("initial-cluster"), &config->initial_cluster); !s.ok()) {
     return at(values, "initial-cluster", s);
   }
-  for (const auto& [name, urls] : config->initial_cluster) node.initial_cluster.emplace_back(name, texts_of(urls));
+  for (const auto& [name, urls] : config->initial_cluster)
+    node.initial_cluster.emplace_back(name, texts_of(urls));
   if (node.name == "default")
-    config->notices.push_back({Notice::Level::kWarn, "the member has the default name; give each one its own by --name", {}});
+    config->notices.push_back(
+        {Notice::Level::kWarn, "the member has the default name; give each one its own by --name", {}});
   return {};
 }
 
@@ -121,7 +126,8 @@ Status read_directories(Config* config) {
   std::string data = values.text("data-dir");
   if (data.empty()) {
     data = config->node.name + ".etcd";
-    config->notices.push_back({Notice::Level::kWarn, "'data-dir' was empty; using default", {{"data-dir", data}}});
+    config->notices.push_back(
+        {Notice::Level::kWarn, "'data-dir' was empty; using default", {{"data-dir", data}}});
   }
   if (Status s = at(values, "data-dir", absolute(data, &config->node.data_directory)); !s.ok()) return s;
   const std::string& wal = values.text("wal-dir");
@@ -134,10 +140,13 @@ Status read_times(Config* config) {
   node.heartbeat_ms = values.number("heartbeat-interval");
   node.election_ms = values.number("election-timeout");
   std::string election = where(values, "election-timeout") + "[" + values.text("election-timeout") + "ms]";
-  std::string heartbeat = where(values, "heartbeat-interval") + "[" + values.text("heartbeat-interval") + "ms]";
-  if (node.heartbeat_ms == 0) return invalid(where(values, "heartbeat-interval") + " must be >0 (set to 0ms)");
+  std::string heartbeat =
+      where(values, "heartbeat-interval") + "[" + values.text("heartbeat-interval") + "ms]";
+  if (node.heartbeat_ms == 0)
+    return invalid(where(values, "heartbeat-interval") + " must be >0 (set to 0ms)");
   if (node.election_ms == 0) return invalid(where(values, "election-timeout") + " must be >0 (set to 0ms)");
-  if (node.election_ms > 50000) return invalid(election + " is too long, and should be set less than 50000ms");
+  if (node.election_ms > 50000)
+    return invalid(election + " is too long, and should be set less than 50000ms");
   if (node.heartbeat_ms > node.election_ms / 5)
     return invalid(election + " should be at least as 5 times as " + heartbeat);
   int64_t progress = values.signed_number("watch-progress-notify-interval");
@@ -173,7 +182,8 @@ Status read_limits(Config* config) {
   node.unsafe_no_fsync = values.boolean("unsafe-no-fsync");
   node.pre_vote = values.boolean("pre-vote");
   int64_t batch = values.signed_number("compaction-batch-limit");
-  if (batch < 0 || batch > UINT32_MAX) return invalid(where(values, "compaction-batch-limit") + ": is out of range");
+  if (batch < 0 || batch > UINT32_MAX)
+    return invalid(where(values, "compaction-batch-limit") + ": is out of range");
   if (batch > 0) node.compaction_batch_limit = static_cast<uint32_t>(batch);
   // What etcd adds for the frame around a request; and messages are below 2 GiB.
   constexpr uint64_t kOverhead = 512u << 10;
@@ -181,16 +191,18 @@ Status read_limits(Config* config) {
   if (node.max_request_bytes == 0 || node.max_request_bytes > kMost)
     return invalid(where(values, "max-request-bytes") + ": is not from 1 to " + std::to_string(kMost));
   if (node.max_request_bytes > (10u << 20))
-    config->notices.push_back({Notice::Level::kWarn, "exceeded recommended request limit",
+    config->notices.push_back({Notice::Level::kWarn,
+                               "exceeded recommended request limit",
                                {{"max-request-bytes", values.text("max-request-bytes")}}});
   config->limits.max_receive_message = node.max_request_bytes + kOverhead;
   config->limits.max_concurrent_streams = static_cast<uint32_t>(values.number("max-concurrent-streams"));
   config->reuse_port = values.boolean("socket-reuse-port");
   if (Status s = one_of(values, "auto-compaction-mode", {"periodic", "revision"}); !s.ok()) return s;
   node.compaction_mode = values.text("auto-compaction-mode") == "revision" ? CompactionMode::kRevision
-                                                                         : CompactionMode::kPeriodic;
+                                                                           : CompactionMode::kPeriodic;
   return at(values, "auto-compaction-retention",
-            parse_retention(node.compaction_mode, values.text("auto-compaction-retention"), &node.compaction_retention));
+            parse_retention(node.compaction_mode, values.text("auto-compaction-retention"),
+                            &node.compaction_retention));
 }
 
 Status read_words(Config* config) {
@@ -198,7 +210,8 @@ Status read_words(Config* config) {
   if (Status s = one_of(values, "metrics", {"basic", "extensive"}); !s.ok()) return s;
   if (Status s = one_of(values, "backend-bbolt-freelist-type", {"map", "array", ""}); !s.ok()) return s;
   if (values.get("v2-deprecation").given()) {
-    Status s = one_of(values, "v2-deprecation", {"write-only", "write-only-skip-check", "write-only-drop-data", "gone"});
+    Status s = one_of(values, "v2-deprecation",
+                      {"write-only", "write-only-skip-check", "write-only-drop-data", "gone"});
     if (!s.ok()) return s;
   }
   return at(values, "feature-gates", check_feature_gates(values.text("feature-gates"), &config->notices));
@@ -234,12 +247,14 @@ Status parse_retention(CompactionMode mode, const std::string& text, int64_t* ou
   }
   constexpr int64_t kHour = 3'600'000'000'000;
   if (number) {
-    if (*number < 0 || *number > INT64_MAX / kHour) return invalid(in_quotes(text) + " is not a number of hours");
+    if (*number < 0 || *number > INT64_MAX / kHour)
+      return invalid(in_quotes(text) + " is not a number of hours");
     *out = *number * kHour;
     return {};
   }
   std::optional<int64_t> duration = parse_duration(text);
-  if (!duration || *duration < 0) return invalid(in_quotes(text) + " is neither a duration nor a number of hours");
+  if (!duration || *duration < 0)
+    return invalid(in_quotes(text) + " is neither a duration nor a number of hours");
   *out = *duration;
   return {};
 }
@@ -266,12 +281,14 @@ Status check_feature_gates(const std::string& text, std::vector<Notice>* notices
   for (const std::string& part : split_list(text)) {
     size_t equals = part.find('=');
     std::string name = part.substr(0, equals);
-    auto gate = std::find_if(std::begin(kGates), std::end(kGates), [&](const Gate& g) { return name == g.name; });
+    auto gate =
+        std::find_if(std::begin(kGates), std::end(kGates), [&](const Gate& g) { return name == g.name; });
     if (gate == std::end(kGates)) {
       std::vector<std::string> names;
       for (const Gate& g : kGates) names.emplace_back(g.name);
       std::string near = nearest(name, names);
-      return invalid("unrecognized feature gate: " + name + (near.empty() ? "" : "; did you mean " + near + "?"));
+      return invalid("unrecognized feature gate: " + name +
+                     (near.empty() ? "" : "; did you mean " + near + "?"));
     }
     std::optional<bool> on = equals == std::string::npos ? std::nullopt : parse_bool(part.substr(equals + 1));
     if (!on) return invalid(in_quotes(part) + " is not of the form " + name + "=true or " + name + "=false");
@@ -283,20 +300,22 @@ Status check_feature_gates(const std::string& text, std::vector<Notice>* notices
 }
 
 Status build_config(Config* config) {
-  for (Status (*step)(Config*) :
-       {read_log, check_verdicts, read_places, read_cluster, read_directories, read_times, read_limits, read_words})
+  for (Status (*step)(Config*) : {read_log, check_verdicts, read_places, read_cluster, read_directories,
+                                  read_times, read_limits, read_words})
     if (Status s = step(config); !s.ok()) return s;
   return {};
 }
 
-FlagError read_config(const std::vector<std::string>& arguments, const Environment& environment, Config* config,
-                      Action* action) {
+FlagError read_config(const std::vector<std::string>& arguments, const Environment& environment,
+                      Config* config, Action* action) {
   CommandLine line;
   *action = Action::kRun;
   if (FlagError e = parse_command_line(arguments, &line); !e.ok()) return e;
   config->notices = std::move(line.notices);
-  if (line.help) *action = Action::kHelp;
-  else if (line.values.boolean("version")) *action = Action::kVersion;
+  if (line.help)
+    *action = Action::kHelp;
+  else if (line.values.boolean("version"))
+    *action = Action::kVersion;
   if (*action != Action::kRun) return {};
   config->plugins_file = line.values.text("plugins");
   config->check_only = line.values.boolean("check-config");
@@ -310,10 +329,11 @@ FlagError read_config(const std::vector<std::string>& arguments, const Environme
     config->plugins_file = config->values.text("plugins");
     config->check_only = config->values.boolean("check-config");
   } else {
-    config->notices.push_back({Notice::Level::kInfo,
-                               "loaded server configuration, other configuration command line flags and environment "
-                               "variables will be ignored if provided",
-                               {{"path", config->config_file}}});
+    config->notices.push_back(
+        {Notice::Level::kInfo,
+         "loaded server configuration, other configuration command line flags and environment "
+         "variables will be ignored if provided",
+         {{"path", config->config_file}}});
     status = apply_yaml_file(config->config_file, &config->values);
   }
   if (status.ok()) status = build_config(config);
@@ -322,14 +342,17 @@ FlagError read_config(const std::vector<std::string>& arguments, const Environme
 
 Status check_bootstrap(const Config& config) {
   if (config.join_existing)
-    return invalid("--initial-cluster-state: \"existing\" is refused: joining a running cluster is not implemented yet");
+    return invalid(
+        "--initial-cluster-state: \"existing\" is refused: joining a running cluster is not implemented yet");
   const std::string& name = config.node.name;
   auto own = std::find_if(config.initial_cluster.begin(), config.initial_cluster.end(),
                           [&](const auto& member) { return member.first == name; });
   if (own == config.initial_cluster.end())
-    return invalid("--initial-cluster: does not contain " + in_quotes(name) + ", the name of this member (--name)");
+    return invalid("--initial-cluster: does not contain " + in_quotes(name) +
+                   ", the name of this member (--name)");
   if (!same_places(own->second, config.advertise_peer))
-    return invalid("--initial-cluster: gives " + in_quotes(name) + " other peer URLs than --initial-advertise-peer-urls");
+    return invalid("--initial-cluster: gives " + in_quotes(name) +
+                   " other peer URLs than --initial-advertise-peer-urls");
   if (config.initial_cluster.size() > 1)
     return invalid("--initial-cluster: names " + std::to_string(config.initial_cluster.size()) +
                    " members, but clusters of more than one are not implemented yet");
@@ -344,7 +367,8 @@ std::string describe(const Config& config) {
     const FlagValue& value = config.values.at(i);
     text += std::string(row.name) + ": " + in_quotes(value.text);
     text += "  # " + (value.given() ? value.where : std::string("default"));
-    if (value.given() && row.verdict == Verdict::kNoEffect) text += std::string(", without effect: ") + row.why;
+    if (value.given() && row.verdict == Verdict::kNoEffect)
+      text += std::string(", without effect: ") + row.why;
     text += "\n";
   }
   return text;

@@ -32,10 +32,10 @@ struct Config {
 // What the command line asks for.
 enum class Action : uint32_t { kRun, kHelp, kVersion };
 
-// Reads everything; files it opens are named in errors. Even after an error config->log is what the lines about it
-// should be written by, as far as it could be found out.
-FlagError read_config(const std::vector<std::string>& arguments, const Environment& environment, Config* config,
-                      Action* action);
+// Reads everything; files it opens are named in errors. Even after an error config->log is what the lines
+// about it should be written by, as far as it could be found out.
+FlagError read_config(const std::vector<std::string>& arguments, const Environment& environment,
+                      Config* config, Action* action);
 
 // The rules that hold for a data directory that is still empty: a member that has data ignores --initial-*.
 plugin::Status check_bootstrap(const Config& config);

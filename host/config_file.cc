@@ -34,13 +34,15 @@ Status read_all(const std::string& path, int fd, std::string* out) {
 
 Status read_text_file(const std::string& path, std::string* out) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (fd < 0) return Status(errno == ENOENT ? Code::kNotFound : Code::kIo, path + ": " + std::strerror(errno));
+  if (fd < 0)
+    return Status(errno == ENOENT ? Code::kNotFound : Code::kIo, path + ": " + std::strerror(errno));
   OpenFile file(fd);
   return read_all(path, fd, out);
 }
 
 Status read_trusted_file(const std::string& path, std::string* out) {
-  if (access(path.c_str(), F_OK) != 0 && errno == ENOENT) return Status(Code::kNotFound, path + ": " + std::strerror(errno));
+  if (access(path.c_str(), F_OK) != 0 && errno == ENOENT)
+    return Status(Code::kNotFound, path + ": " + std::strerror(errno));
   OpenFile file;
   if (Status s = open_safely(path, &file); !s.ok()) return s;
   return read_all(path, file.get(), out);

@@ -62,7 +62,8 @@ Status parse_url(std::string_view given, Url* out) {
   *out = {};
   out->text = text;
   for (char c : text)
-    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) return invalid("a URL must not contain blanks: " + in_quotes(text));
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f)
+      return invalid("a URL must not contain blanks: " + in_quotes(text));
   size_t colon = text.find(':');
   if (colon != std::string_view::npos) out->scheme = text.substr(0, colon);
   for (char& c : out->scheme) c = static_cast<char>(std::tolower(c));
@@ -72,7 +73,8 @@ Status parse_url(std::string_view given, Url* out) {
   bool has_authority = rest.substr(0, 2) == "//";
   if (out->is_unix()) {
     if (has_authority) rest.remove_prefix(2);
-    if (rest.empty() || (!has_authority && rest[0] != '/')) return invalid("URL does not name a socket: " + out->text);
+    if (rest.empty() || (!has_authority && rest[0] != '/'))
+      return invalid("URL does not name a socket: " + out->text);
     out->path = rest;
     return {};
   }

@@ -47,7 +47,8 @@ class Reader {
       if (!entry.first.IsScalar()) return invalid(at + ": a key is not a word");
       std::string key = prefix + entry.first.Scalar();
       if (!seen.insert(key).second) return invalid(at + ": " + key + ": is there twice");
-      Status status = maps_.count(key) != 0 ? read_section(at, key, entry.second) : read_value(at, key, entry.second);
+      Status status =
+          maps_.count(key) != 0 ? read_section(at, key, entry.second) : read_value(at, key, entry.second);
       if (!status.ok()) return status;
     }
     return {};
@@ -85,7 +86,8 @@ class Reader {
     std::string text;
     if (node.IsSequence() && row.type == FlagType::kList) {
       for (const YAML::Node& item : node) {
-        if (!item.IsScalar()) return invalid(place(file_, item.Mark()) + ": " + key + ": is not a list of words");
+        if (!item.IsScalar())
+          return invalid(place(file_, item.Mark()) + ": " + key + ": is not a list of words");
         text += (text.empty() ? "" : ",") + item.Scalar();
       }
     } else if (node.IsScalar()) {
@@ -94,7 +96,8 @@ class Reader {
       return invalid(where + ": is not a " + (row.type == FlagType::kList ? "list" : "single value"));
     }
     if (row.type == FlagType::kDuration) {
-      if (!parse_signed(text)) return invalid(where + ": " + in_quotes(text) + " is not a whole number of nanoseconds");
+      if (!parse_signed(text))
+        return invalid(where + ": " + in_quotes(text) + " is not a whole number of nanoseconds");
       text += "ns";
     }
     if (row.type == FlagType::kBool) text = boolean(text);
@@ -139,7 +142,8 @@ Status apply_yaml(const std::string& text, const std::string& name, FlagValues* 
 Status apply_yaml_file(const std::string& path, FlagValues* values) {
   std::string text;
   Status status = read_text_file(path, &text);
-  return status.ok() ? apply_yaml(text, path, values) : Status(status.code(), "--config-file: " + std::string(status.text()));
+  return status.ok() ? apply_yaml(text, path, values)
+                     : Status(status.code(), "--config-file: " + std::string(status.text()));
 }
 
 Status parse_rotation(const std::string& json, LogRotation* out) {
@@ -148,7 +152,8 @@ Status parse_rotation(const std::string& json, LogRotation* out) {
     YAML::Node root = YAML::Load(json);
     if (!root.IsMap()) return invalid(complaint + "is not a JSON object");
     for (const auto& entry : root) {
-      if (!entry.first.IsScalar() || !entry.second.IsScalar()) return invalid(complaint + "its values are numbers and booleans");
+      if (!entry.first.IsScalar() || !entry.second.IsScalar())
+        return invalid(complaint + "its values are numbers and booleans");
       std::string key = entry.first.Scalar();
       for (char& c : key) c = static_cast<char>(std::tolower(c));  // as Go reads JSON
       const std::string& value = entry.second.Scalar();
@@ -156,13 +161,21 @@ Status parse_rotation(const std::string& json, LogRotation* out) {
       std::optional<bool> on = parse_bool(value);
       std::optional<uint64_t> number = parse_unsigned(value);
       constexpr uint64_t kMost = 1u << 30;
-      if (is_switch ? !on : !number || *number > kMost) return invalid(complaint + key + ": " + in_quotes(value) + " is not a " + (is_switch ? "boolean" : "number"));
-      if (key == "maxsize") out->max_bytes = (*number == 0 ? 100 : *number) << 20;
-      else if (key == "maxage") out->max_age_days = *number;
-      else if (key == "maxbackups") out->max_backups = *number;
-      else if (key == "localtime") out->local_time = *on;
-      else if (key != "compress") return invalid(complaint + key + ": there is no such key");
-      else if (*on) return invalid(complaint + "compress: old files are not compressed");
+      if (is_switch ? !on : !number || *number > kMost)
+        return invalid(complaint + key + ": " + in_quotes(value) + " is not a " +
+                       (is_switch ? "boolean" : "number"));
+      if (key == "maxsize")
+        out->max_bytes = (*number == 0 ? 100 : *number) << 20;
+      else if (key == "maxage")
+        out->max_age_days = *number;
+      else if (key == "maxbackups")
+        out->max_backups = *number;
+      else if (key == "localtime")
+        out->local_time = *on;
+      else if (key != "compress")
+        return invalid(complaint + key + ": there is no such key");
+      else if (*on)
+        return invalid(complaint + "compress: old files are not compressed");
     }
     return {};
   } catch (const std::exception& error) {

@@ -9,24 +9,36 @@ namespace quorate::host {
 
 const char* type_name(FlagType type) {
   switch (type) {
-    case FlagType::kText: return "text";
-    case FlagType::kBool: return "bool";
-    case FlagType::kUnsigned: return "number";
-    case FlagType::kUnsigned32: return "32-bit number";
-    case FlagType::kSigned: return "signed number";
-    case FlagType::kDuration: return "duration";
-    case FlagType::kUrls: return "URLs";
-    case FlagType::kList: return "list";
-    case FlagType::kIgnored: return "anything";
+    case FlagType::kText:
+      return "text";
+    case FlagType::kBool:
+      return "bool";
+    case FlagType::kUnsigned:
+      return "number";
+    case FlagType::kUnsigned32:
+      return "32-bit number";
+    case FlagType::kSigned:
+      return "signed number";
+    case FlagType::kDuration:
+      return "duration";
+    case FlagType::kUrls:
+      return "URLs";
+    case FlagType::kList:
+      return "list";
+    case FlagType::kIgnored:
+      return "anything";
   }
   return "";
 }
 
 const char* verdict_name(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kHonoured: return "honoured";
-    case Verdict::kNoEffect: return "without effect";
-    case Verdict::kRefused: return "refused";
+    case Verdict::kHonoured:
+      return "honoured";
+    case Verdict::kNoEffect:
+      return "without effect";
+    case Verdict::kRefused:
+      return "refused";
   }
   return "";
 }
@@ -104,23 +116,29 @@ std::string code(const std::string& text) { return text.empty() ? "" : "`" + tex
 std::string flags_document() {
   std::string text =
       "# Flags\n\n"
-      "Generated from the table in `host/flags_table.cc`; a test compares the two. Verdicts: *honoured*; *without\n"
-      "effect*, accepted and logged when given; *refused* when set to anything but the default, because ignoring it\n"
-      "would break a promise. How flags, environment and file go together is in [operations](operations.md).\n";
+      "Generated from the table in `host/flags_table.cc`; a test compares the two. Verdicts: *honoured*; "
+      "*without\n"
+      "effect*, accepted and logged when given; *refused* when set to anything but the default, because "
+      "ignoring it\n"
+      "would break a promise. How flags, environment and file go together is in "
+      "[operations](operations.md).\n";
   const char* section = "";
   for (const FlagRow& row : kFlags) {
     if (std::string_view(section) != row.section) {
       section = row.section;
-      text += std::string("\n## ") + section + "\n\n| Flag | Type | Default | Environment | YAML | Verdict | Meaning |\n"
+      text += std::string("\n## ") + section +
+              "\n\n| Flag | Type | Default | Environment | YAML | Verdict | Meaning |\n"
               "|---|---|---|---|---|---|---|\n";
     }
     std::string verdict = verdict_name(row.verdict);
     if (*row.why != 0) verdict += std::string(": ") + row.why;
-    text += "| `--" + std::string(row.name) + "` | " + type_name(row.type) + " | " + code(row.default_text) + " | " +
-            code(env_name(row)) + " | " + code(yaml_key(row)) + " | " + verdict + " | " + row.help + " |\n";
+    text += "| `--" + std::string(row.name) + "` | " + type_name(row.type) + " | " + code(row.default_text) +
+            " | " + code(env_name(row)) + " | " + code(yaml_key(row)) + " | " + verdict + " | " + row.help +
+            " |\n";
   }
-  text += "\n## Removed\n\nUnknown to etcd 3.7.1, and so to Quorate; the error says what to use instead.\n\n"
-          "| Flag | Advice |\n|---|---|\n";
+  text +=
+      "\n## Removed\n\nUnknown to etcd 3.7.1, and so to Quorate; the error says what to use instead.\n\n"
+      "| Flag | Advice |\n|---|---|\n";
   for (const RemovedFlag& flag : kRemovedFlags)
     text += "| `--" + std::string(flag.name) + "` | " + flag.advice + " |\n";
   return text;

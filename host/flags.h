@@ -12,14 +12,14 @@ namespace quorate::host {
 
 enum class FlagType : uint32_t {
   kText,
-  kBool,        // --flag or --flag=false; also 1 t T true TRUE True 0 f F false FALSE False
-  kUnsigned,    // 64 bits; decimal, 0x, 0o, 0b
+  kBool,      // --flag or --flag=false; also 1 t T true TRUE True 0 f F false FALSE False
+  kUnsigned,  // 64 bits; decimal, 0x, 0o, 0b
   kUnsigned32,
-  kSigned,      // 64 bits
-  kDuration,    // 1h30m, 300ms; in YAML an integer: nanoseconds
-  kUrls,        // comma-separated
-  kList,        // comma-separated; in YAML a list
-  kIgnored,     // of long ago: accepted with whatever value
+  kSigned,    // 64 bits
+  kDuration,  // 1h30m, 300ms; in YAML an integer: nanoseconds
+  kUrls,      // comma-separated
+  kList,      // comma-separated; in YAML a list
+  kIgnored,   // of long ago: accepted with whatever value
 };
 const char* type_name(FlagType type);
 
@@ -52,16 +52,16 @@ struct RemovedFlag {
 extern const std::vector<RemovedFlag> kRemovedFlags;
 
 constexpr size_t kNoFlag = ~size_t{0};
-size_t flag_index(std::string_view name);             // kNoFlag: there is none
-const FlagRow& flag_row(std::string_view name);       // REQUIRES: there is one
-std::string env_name(const FlagRow& row);             // "ETCD_DATA_DIR"; empty: none
-std::string yaml_key(const FlagRow& row);             // empty: none
+size_t flag_index(std::string_view name);        // kNoFlag: there is none
+const FlagRow& flag_row(std::string_view name);  // REQUIRES: there is one
+std::string env_name(const FlagRow& row);        // "ETCD_DATA_DIR"; empty: none
+std::string yaml_key(const FlagRow& row);        // empty: none
 // The known word that `word` most likely means, or "".
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
 std::string nearest_flag(std::string_view word);
 
-std::string usage_text();       // a few lines
-std::string help_text();        // every flag
-std::string flags_document();   // docs/flags.md
+std::string usage_text();      // a few lines
+std::string help_text();       // every flag
+std::string flags_document();  // docs/flags.md
 
 }  // namespace quorate::host

@@ -93,8 +93,9 @@ void apply(const po::parsed_options& parsed, CommandLine* out) {
     }
     size_t index = flag_index(option.string_key);
     if (kFlags[index].type == FlagType::kIgnored)
-      out->notices.push_back(
-          {Notice::Level::kWarn, "flag is no longer supported - ignoring", {{"flag-name", option.string_key}}});
+      out->notices.push_back({Notice::Level::kWarn,
+                              "flag is no longer supported - ignoring",
+                              {{"flag-name", option.string_key}}});
     Status status = out->values.set(index, value, FlagSource::kFlag, "--" + option.string_key);
     if (!status.ok()) refuse(status.text());
   }
@@ -104,8 +105,10 @@ void apply(const po::parsed_options& parsed, CommandLine* out) {
 
 FlagError parse_command_line(const std::vector<std::string>& arguments, CommandLine* out) {
   try {
+    // Boost wants a style, though take_flag leaves nothing for its own parsers.
+    constexpr int kStyle = po::command_line_style::allow_long | po::command_line_style::long_allow_adjacent;
     po::command_line_parser parser(arguments);
-    parser.options(description()).style(po::command_line_style::allow_long).extra_style_parser(take_flag);
+    parser.options(description()).style(kStyle).extra_style_parser(take_flag);
     apply(parser.run(), out);
     return {};
   } catch (const Refused& refused) {
@@ -119,23 +122,28 @@ FlagError parse_command_line(const std::vector<std::string>& arguments, CommandL
   }
 }
 
-FlagError apply_environment(const Environment& environment, FlagValues* values, std::vector<Notice>* notices) {
+FlagError apply_environment(const Environment& environment, FlagValues* values,
+                            std::vector<Notice>* notices) {
   for (const auto& [name, value] : environment) {
     bool ours = name.compare(0, 8, "QUORATE_") == 0;
     if (!ours && name.compare(0, 5, "ETCD_") != 0) continue;
     if (name == "ETCD_UNSUPPORTED_ARCH") continue;
     if (name == "ETCD_VERSION") {
       if (!value.empty())
-        notices->push_back({Notice::Level::kWarn, "cannot set special environment variable",
+        notices->push_back({Notice::Level::kWarn,
+                            "cannot set special environment variable",
                             {{"key", name}, {"value", value}}});
       continue;
     }
     size_t index = 0;
-    while (index < kFlags.size() && (env_name(kFlags[index]) != name || kFlags[index].type == FlagType::kIgnored)) ++index;
+    while (index < kFlags.size() &&
+           (env_name(kFlags[index]) != name || kFlags[index].type == FlagType::kIgnored))
+      ++index;
     if (index == kFlags.size()) {
       // QUORATE_* may also be a script's own.
       if (!ours)
-        notices->push_back({Notice::Level::kWarn, "unrecognized environment variable",
+        notices->push_back({Notice::Level::kWarn,
+                            "unrecognized environment variable",
                             {{"environment-variable", name + "=" + value}}});
       continue;
     }
@@ -145,8 +153,10 @@ FlagError apply_environment(const Environment& environment, FlagValues* values, 
               "environment variable or disable flag))",
               {{"environment-variable", name}}};
     if (value.empty()) continue;
-    if (Status s = values->set(index, value, FlagSource::kEnvironment, name); !s.ok()) return {1, s.text(), {}};
-    notices->push_back({Notice::Level::kInfo, "recognized and used environment variable",
+    if (Status s = values->set(index, value, FlagSource::kEnvironment, name); !s.ok())
+      return {1, s.text(), {}};
+    notices->push_back({Notice::Level::kInfo,
+                        "recognized and used environment variable",
                         {{"variable-name", name}, {"variable-value", value}}});
   }
   return {};

@@ -42,9 +42,9 @@ uint64_t take_unit(std::string_view* text) {
     std::string_view name;
     uint64_t ns;
   };
-  constexpr Unit kUnits[] = {{"ns", 1},          {"us", 1'000},         {"\xc2\xb5s", 1'000},
-                             {"\xce\xbcs", 1'000}, {"ms", 1'000'000},     {"s", 1'000'000'000},
-                             {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
+  constexpr Unit kUnits[] = {
+      {"ns", 1},         {"us", 1'000},        {"\xc2\xb5s", 1'000},  {"\xce\xbcs", 1'000},
+      {"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
   size_t length = 0;
   while (length < text->size() && (*text)[length] != '.' && digit_of((*text)[length]) > 9) ++length;
   std::string_view name = text->substr(0, length);
@@ -93,10 +93,17 @@ bool add_term(std::string_view* text, uint64_t* total) {
 std::optional<uint64_t> parse_unsigned(std::string_view text) {
   if (text.size() > 1 && text[0] == '0') {
     switch (text[1]) {
-      case 'x': case 'X': return parse_digits(text.substr(2), 16);
-      case 'b': case 'B': return parse_digits(text.substr(2), 2);
-      case 'o': case 'O': return parse_digits(text.substr(2), 8);
-      default: return parse_digits(text.substr(1), 8);
+      case 'x':
+      case 'X':
+        return parse_digits(text.substr(2), 16);
+      case 'b':
+      case 'B':
+        return parse_digits(text.substr(2), 2);
+      case 'o':
+      case 'O':
+        return parse_digits(text.substr(2), 8);
+      default:
+        return parse_digits(text.substr(1), 8);
     }
   }
   return parse_digits(text, 10);
@@ -151,15 +158,20 @@ namespace {
 
 const char* complaint(FlagType type, std::string_view text) {
   switch (type) {
-    case FlagType::kBool: return parse_bool(text) ? nullptr : "is not true or false";
-    case FlagType::kUnsigned: return parse_unsigned(text) ? nullptr : "is not a number from 0 to 2^64-1";
+    case FlagType::kBool:
+      return parse_bool(text) ? nullptr : "is not true or false";
+    case FlagType::kUnsigned:
+      return parse_unsigned(text) ? nullptr : "is not a number from 0 to 2^64-1";
     case FlagType::kUnsigned32: {
       std::optional<uint64_t> value = parse_unsigned(text);
       return value && *value <= UINT32_MAX ? nullptr : "is not a number from 0 to 2^32-1";
     }
-    case FlagType::kSigned: return parse_signed(text) ? nullptr : "is not a number from -2^63+1 to 2^63-1";
-    case FlagType::kDuration: return parse_duration(text) ? nullptr : "is not a duration such as 1h30m or 300ms";
-    default: return nullptr;
+    case FlagType::kSigned:
+      return parse_signed(text) ? nullptr : "is not a number from -2^63+1 to 2^63-1";
+    case FlagType::kDuration:
+      return parse_duration(text) ? nullptr : "is not a duration such as 1h30m or 300ms";
+    default:
+      return nullptr;
   }
 }
 

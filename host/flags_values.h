@@ -32,7 +32,7 @@ class FlagValues {
   const std::string& text(std::string_view name) const { return get(name).text; }
   bool boolean(std::string_view name) const;
   uint64_t number(std::string_view name) const;
-  int64_t signed_number(std::string_view name) const;  // durations too: nanoseconds
+  int64_t signed_number(std::string_view name) const;          // durations too: nanoseconds
   std::vector<std::string> list(std::string_view name) const;  // sorted, without repetitions, as etcd does
 
  private:

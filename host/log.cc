@@ -26,11 +26,16 @@ namespace {
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarn: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
-    default: return spdlog::level::critical;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    default:
+      return spdlog::level::critical;
   }
 }
 
@@ -62,15 +67,16 @@ std::string_view text(ByteView v) { return {v.chars(), static_cast<size_t>(v.siz
 
 }  // namespace
 
-// A queue and the thread that empties it. Held by both, so that a thread that the kernel keeps in write() can be
-// left behind.
+// A queue and the thread that empties it. Held by both, so that a thread that the kernel keeps in write() can
+// be left behind.
 class LogSink::Output {
  public:
   Output(std::unique_ptr<LogTarget> target, LogFormat format) : format_(format) {
     auto sink = std::make_shared<TargetSink>(std::move(target), &abandoned_);
     logger_ = std::make_unique<spdlog::logger>("quorate", sink);
     logger_->set_level(spdlog::level::trace);
-    logger_->set_formatter(std::make_unique<spdlog::pattern_formatter>("%v", spdlog::pattern_time_type::utc, "\n"));
+    logger_->set_formatter(
+        std::make_unique<spdlog::pattern_formatter>("%v", spdlog::pattern_time_type::utc, "\n"));
   }
 
   static void start(const std::shared_ptr<Output>& output) {
@@ -109,7 +115,8 @@ class LogSink::Output {
     std::unique_lock lock(mutex_);
     stopping_ = true;
     changed_.notify_all();
-    changed_.wait_until(lock, std::max(until, std::chrono::steady_clock::now() + std::chrono::milliseconds(100)),
+    changed_.wait_until(lock,
+                        std::max(until, std::chrono::steady_clock::now() + std::chrono::milliseconds(100)),
                         [&] { return ended_; });
   }
 
@@ -191,12 +198,14 @@ LogSink::~LogSink() {
   for (const auto& output : outputs_) output->stop(until);
 }
 
-void LogSink::write(LogLevel level, std::string_view caller, std::string_view message, std::string_view fields_json) {
+void LogSink::write(LogLevel level, std::string_view caller, std::string_view message,
+                    std::string_view fields_json) {
   if (!enabled(level)) return;
   // Beyond this no line helps anybody.
   constexpr size_t kMost = 64u << 10;
   if (fields_json.size() > kMost) fields_json = "{\"fields\":\"too long\"}";
-  std::string line = format_line(format_, level, unix_now_ns(), caller, message.substr(0, kMost), fields_json);
+  std::string line =
+      format_line(format_, level, unix_now_ns(), caller, message.substr(0, kMost), fields_json);
   for (const auto& output : outputs_) output->push(level, line);
 }
 
@@ -233,6 +242,8 @@ class NamedLog final : public plugin::Counted<plugin::Log> {
 
 }  // namespace
 
-plugin::Ref<plugin::Log> LogSink::named(const std::string& caller) { return plugin::make<NamedLog>(this, caller); }
+plugin::Ref<plugin::Log> LogSink::named(const std::string& caller) {
+  return plugin::make<NamedLog>(this, caller);
+}
 
 }  // namespace quorate::host

@@ -1,9 +1,10 @@
 // The log: lines in etcd's JSON shape, or tab-separated for people, to any number of outputs.
 //
-// Writing a line never waits: each output has a bounded queue and a thread of its own, and a line that finds the
-// queue full is counted; when there is room again a line tells how many were dropped. The threads write to
-// duplicates of the descriptors, in pieces that a pipe takes at once and after asking whether there is room, and
-// change no flag of a descriptor that others may share. An output whose reader has gone is given up, without SIGPIPE.
+// Writing a line never waits: each output has a bounded queue and a thread of its own, and a line that finds
+// the queue full is counted; when there is room again a line tells how many were dropped. The threads write
+// to duplicates of the descriptors, in pieces that a pipe takes at once and after asking whether there is
+// room, and change no flag of a descriptor that others may share. An output whose reader has gone is given
+// up, without SIGPIPE.
 #pragma once
 
 #include <memory>
@@ -17,10 +18,11 @@ namespace quorate::host {
 enum class LogFormat : uint32_t { kJson, kConsole };
 
 struct LogRotation {
-  uint64_t max_bytes = 100u << 20;  // a file larger than this is renamed to NAME-TIME.EXT, and a new one begun
-  uint64_t max_age_days = 0;        // older ones are deleted; 0: never
-  uint64_t max_backups = 0;         // more of them are deleted, the oldest first; 0: never
-  bool local_time = false;          // in the names of the old files
+  uint64_t max_bytes =
+      100u << 20;             // a file larger than this is renamed to NAME-TIME.EXT, and a new one begun
+  uint64_t max_age_days = 0;  // older ones are deleted; 0: never
+  uint64_t max_backups = 0;   // more of them are deleted, the oldest first; 0: never
+  bool local_time = false;    // in the names of the old files
 };
 
 struct LogOptions {
@@ -57,7 +59,8 @@ class LogSink {
 
   // [thread-safe, no-block]
   bool enabled(plugin::LogLevel level) const { return level >= level_; }
-  void write(plugin::LogLevel level, std::string_view caller, std::string_view message, std::string_view fields_json);
+  void write(plugin::LogLevel level, std::string_view caller, std::string_view message,
+             std::string_view fields_json);
 
   // The log as one component sees it; `caller` names it in its lines. Must not outlive the sink.
   plugin::Ref<plugin::Log> named(const std::string& caller);

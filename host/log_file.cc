@@ -26,8 +26,10 @@ std::string time_for_name(bool local) {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   tm parts{};
-  if (local) localtime_r(&now.tv_sec, &parts);
-  else gmtime_r(&now.tv_sec, &parts);
+  if (local)
+    localtime_r(&now.tv_sec, &parts);
+  else
+    gmtime_r(&now.tv_sec, &parts);
   char text[32];
   size_t size = std::strftime(text, sizeof text, kTimeFormat, &parts);
   std::string milliseconds = std::to_string(1000 + now.tv_nsec / 1'000'000);
@@ -46,7 +48,8 @@ Status LogTarget::duplicate(int fd, const std::string& name, std::unique_ptr<Log
   return {};
 }
 
-Status LogTarget::file(const std::string& path, const LogRotation* rotation, std::unique_ptr<LogTarget>* out) {
+Status LogTarget::file(const std::string& path, const LogRotation* rotation,
+                       std::unique_ptr<LogTarget>* out) {
   out->reset(new LogTarget);
   (*out)->path_ = path;
   if (rotation != nullptr) (*out)->rotation_ = std::make_unique<LogRotation>(*rotation);
@@ -79,15 +82,18 @@ bool LogTarget::write(std::string_view line, const std::atomic<bool>& abandoned)
     // A pipe with room takes this much at once (PIPE_BUF), so the thread does not block in write().
     constexpr size_t kPiece = 4096;
     ssize_t n = ::write(fd_, line.data(), std::min(line.size(), kPiece));
-    if (n >= 0) line.remove_prefix(static_cast<size_t>(n));
-    else if (errno == EPIPE || errno == EIO || errno == EBADF) is_lost_ = path_.empty();
+    if (n >= 0)
+      line.remove_prefix(static_cast<size_t>(n));
+    else if (errno == EPIPE || errno == EIO || errno == EBADF)
+      is_lost_ = path_.empty();
     if (n < 0 && errno != EINTR && errno != EAGAIN) return false;
     if (n < 0 && abandoned.load(std::memory_order_relaxed)) return false;
   }
   return line.empty();
 }
 
-// As lumberjack, the library behind etcd's flag, names them: server.log becomes server-2006-01-02T15-04-05.000.log.
+// As lumberjack, the library behind etcd's flag, names them: server.log becomes
+// server-2006-01-02T15-04-05.000.log.
 void LogTarget::rotate() {
   std::filesystem::path path(path_);
   std::string old = (path.parent_path() / path.stem()).string() + "-" + time_for_name(rotation_->local_time) +
@@ -115,7 +121,8 @@ void LogTarget::delete_old_files() {
                      name.compare(0, prefix.size(), prefix) == 0 &&
                      name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0;
     tm parts{};
-    if (is_backup && strptime(name.c_str() + prefix.size(), kTimeFormat, &parts) != nullptr) old.push_back(entry.path());
+    if (is_backup && strptime(name.c_str() + prefix.size(), kTimeFormat, &parts) != nullptr)
+      old.push_back(entry.path());
   }
   std::sort(old.rbegin(), old.rend());  // the newest first: the names sort by time
   for (size_t i = 0; i < old.size(); ++i) {

@@ -15,7 +15,8 @@ class LogTarget {
   // A duplicate of `fd`, which is named `name`.
   static plugin::Status duplicate(int fd, const std::string& name, std::unique_ptr<LogTarget>* out);
   // Appends to the file; rotates it if `rotation` is given.
-  static plugin::Status file(const std::string& path, const LogRotation* rotation, std::unique_ptr<LogTarget>* out);
+  static plugin::Status file(const std::string& path, const LogRotation* rotation,
+                             std::unique_ptr<LogTarget>* out);
   ~LogTarget();
 
   // Waits for room, until *abandoned. False: some of it was not written.

@@ -17,7 +17,12 @@ namespace {
 size_t utf8_length(std::string_view text) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char first = byte(0);
-  size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  size_t length = first < 0x80   ? 1
+                  : first < 0xc2 ? 0
+                  : first < 0xe0 ? 2
+                  : first < 0xf0 ? 3
+                  : first < 0xf5 ? 4
+                                 : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i)
     if ((byte(i) & 0xc0) != 0x80) return 0;
@@ -30,12 +35,23 @@ size_t utf8_length(std::string_view text) {
 
 void append_escaped(std::string* out, char c) {
   switch (c) {
-    case '"': *out += "\\\""; return;
-    case '\\': *out += "\\\\"; return;
-    case '\n': *out += "\\n"; return;
-    case '\r': *out += "\\r"; return;
-    case '\t': *out += "\\t"; return;
-    default: break;
+    case '"':
+      *out += "\\\"";
+      return;
+    case '\\':
+      *out += "\\\\";
+      return;
+    case '\n':
+      *out += "\\n";
+      return;
+    case '\r':
+      *out += "\\r";
+      return;
+    case '\t':
+      *out += "\\t";
+      return;
+    default:
+      break;
   }
   auto byte = static_cast<unsigned char>(c);
   if (byte >= 0x20 && byte != 0x7f) {
@@ -53,17 +69,19 @@ std::string timestamp(uint64_t unix_ns) {
   tm parts{};
   gmtime_r(&seconds, &parts);
   char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ", parts.tm_year + 1900,
+                parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
                 static_cast<unsigned>(unix_ns % 1'000'000'000 / 1000));
   return text;
 }
 
-// The members of a JSON object, without its braces. What is not an object on one line becomes a member "fields".
+// The members of a JSON object, without its braces. What is not an object on one line becomes a member
+// "fields".
 std::string members_of(std::string_view json) {
   if (json.empty() || json == "{}") return {};
   bool is_object = json.size() >= 2 && json.front() == '{' && json.back() == '}';
-  bool is_line = std::none_of(json.begin(), json.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  bool is_line =
+      std::none_of(json.begin(), json.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
   if (!is_object || !is_line) return "\"fields\":" + json_string(json);
   return std::string(json.substr(1, json.size() - 2));
 }
@@ -85,9 +103,12 @@ std::string json_string(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {
     size_t length = utf8_length(text);
-    if (length == 1) append_escaped(&out, text[0]);
-    else if (length == 0) out += "\xef\xbf\xbd";
-    else out += text.substr(0, length);
+    if (length == 1)
+      append_escaped(&out, text[0]);
+    else if (length == 0)
+      out += "\xef\xbf\xbd";
+    else
+      out += text.substr(0, length);
     text.remove_prefix(std::max<size_t>(length, 1));
   }
   return out + "\"";
@@ -108,7 +129,8 @@ std::string format_line(LogFormat format, LogLevel level, uint64_t unix_ns, std:
                         std::string_view message, std::string_view fields_json) {
   std::string members = members_of(fields_json);
   if (format == LogFormat::kConsole) {
-    std::string line = timestamp(unix_ns) + "\t" + level_name(level) + "\t" + one_line(caller) + "\t" + one_line(message);
+    std::string line =
+        timestamp(unix_ns) + "\t" + level_name(level) + "\t" + one_line(caller) + "\t" + one_line(message);
     if (!members.empty()) line += "\t{" + members + "}";
     return line;
   }
@@ -119,8 +141,8 @@ std::string format_line(LogFormat format, LogLevel level, uint64_t unix_ns, std:
 }
 
 bool parse_level(const std::string& text, LogLevel* out) {
-  for (LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError, LogLevel::kPanic,
-                         LogLevel::kFatal}) {
+  for (LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError,
+                         LogLevel::kPanic, LogLevel::kFatal}) {
     if (text != level_name(level)) continue;
     *out = level;
     return true;
@@ -130,12 +152,18 @@ bool parse_level(const std::string& text, LogLevel* out) {
 
 const char* level_name(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarn: return "warn";
-    case LogLevel::kError: return "error";
-    case LogLevel::kPanic: return "panic";
-    case LogLevel::kFatal: return "fatal";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+    case LogLevel::kPanic:
+      return "panic";
+    case LogLevel::kFatal:
+      return "fatal";
   }
   return "error";
 }
@@ -158,7 +186,8 @@ Status check_outputs(LogOptions* options) {
     if (std::find(outputs.begin(), outputs.end(), output) == outputs.end()) outputs.push_back(output);
   }
   if (outputs.empty()) outputs.emplace_back("default");
-  if (options->rotate && files != 1) return invalid("--enable-log-rotation needs exactly one file among --log-outputs");
+  if (options->rotate && files != 1)
+    return invalid("--enable-log-rotation needs exactly one file among --log-outputs");
   options->outputs = std::move(outputs);
   return {};
 }

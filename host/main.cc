@@ -1,5 +1,5 @@
-// The program: understands what it was asked for, and exits by its outcome. 0: done, or ended by SIGTERM; 1: an
-// error; 2: the command line cannot be understood.
+// The program: understands what it was asked for, and exits by its outcome. 0: done, or ended by SIGTERM; 1:
+// an error; 2: the command line cannot be understood.
 #include <gnu/libc-version.h>
 
 #include <string>
@@ -22,8 +22,8 @@ constexpr char kCaller[] = "host/main";
 #endif
 
 int print_version() {
-  std::string text = std::string("quorate ") + QUORATE_VERSION + "\n" + "etcd Version: " + kEtcdVersion + "\n" +
-                     "Git SHA: " + QUORATE_GIT_SHA + "\n" + "Compiler: " + __VERSION__ + ", glibc " +
+  std::string text = std::string("quorate ") + QUORATE_VERSION + "\n" + "etcd Version: " + kEtcdVersion +
+                     "\n" + "Git SHA: " + QUORATE_GIT_SHA + "\n" + "Compiler: " + __VERSION__ + ", glibc " +
                      gnu_get_libc_version() + "\n";
   return write_out(text) ? 0 : 1;
 }
@@ -61,8 +61,10 @@ int fail(const FlagError& error, LogSink* log) {
     std::string text = "quorate: " + error.message + "\n" + usage_text();
     return write_error(text), 2;
   }
-  if (error.fields.empty()) log->write(LogLevel::kFatal, kCaller, "failed to verify flags", json_fields({{"error", error.message}}));
-  else log->write(LogLevel::kFatal, kCaller, error.message, json_fields(error.fields));
+  if (error.fields.empty())
+    log->write(LogLevel::kFatal, kCaller, "failed to verify flags", json_fields({{"error", error.message}}));
+  else
+    log->write(LogLevel::kFatal, kCaller, error.message, json_fields(error.fields));
   return 1;
 }
 
@@ -87,7 +89,8 @@ int start(const std::vector<std::string>& arguments) {
   Status status = find_plugins(config->plugins_file, config->node.data_directory, plugins);
   if (!status.ok()) return fail({1, status.text(), {}}, log.get());
   LogSink* lasting = log.release();  // plugins' threads may write to it until the very end
-  int code = config->check_only ? check_config(*config, *plugins, lasting) : run_node(*config, *plugins, lasting);
+  int code =
+      config->check_only ? check_config(*config, *plugins, lasting) : run_node(*config, *plugins, lasting);
   lasting->flush(500);
   return code;
 }

@@ -50,7 +50,8 @@ Ref<plugin::Log> lasting(Ref<plugin::Log> log) {
   return log;
 }
 
-// The plugins of one node. They are created by their configuration's order, and every error names its place in it.
+// The plugins of one node. They are created by their configuration's order, and every error names its place
+// in it.
 class Plugins {
  public:
   explicit Plugins(LogSink* log) : log_(log) {}
@@ -65,7 +66,8 @@ class Plugins {
     return {};
   }
 
-  Status create(const PluginsConfig& config, Ref<plugin::Engine>* engine, std::vector<Ref<plugin::Transport>>* transports) {
+  Status create(const PluginsConfig& config, Ref<plugin::Engine>* engine,
+                std::vector<Ref<plugin::Transport>>* transports) {
     if (Status s = create_one(config.storage, storage_, engine); !s.ok()) return s;
     for (size_t i = 0; i < transports_.size(); ++i) {
       transports->emplace_back();
@@ -93,8 +95,9 @@ class Plugins {
     auto* services = new Services(&machine().files, &machine().clock, &machine().random, log);
     one->loader = std::make_unique<Loader>(services);
     if (Status s = one->loader->load(choice.request, &one->loaded); !s.ok()) return named(choice, s);
-    log_->write(LogLevel::kInfo, kCaller, "loaded plugin",
-                json_fields({{"plugin", name}, {"version", one->loaded->info.version}, {"path", one->loaded->path}}));
+    log_->write(
+        LogLevel::kInfo, kCaller, "loaded plugin",
+        json_fields({{"plugin", name}, {"version", one->loaded->info.version}, {"path", one->loaded->path}}));
     return {};
   }
 
@@ -121,7 +124,9 @@ bool is_initialized(const Config& config) {
 Status make_data_directory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
   std::string parent = path.substr(0, path.rfind('/'));
-  if (errno == ENOENT && parent.size() > 1 && make_data_directory(parent).ok() && mkdir(path.c_str(), 0700) == 0) return {};
+  if (errno == ENOENT && parent.size() > 1 && make_data_directory(parent).ok() &&
+      mkdir(path.c_str(), 0700) == 0)
+    return {};
   return Status(plugin::Code::kIo, "--data-dir: " + path + ": " + std::strerror(errno));
 }
 
@@ -199,8 +204,10 @@ class Run {
           if (served == role) options.transports.push_back(transports_[i].get());
       std::string bound;
       if (Status s = net_->listen(options, &bound); !s.ok())
-        return Status(s.code(), std::string(is_peer ? "--listen-peer-urls: " : "--listen-client-urls: ") + s.text());
-      say(LogLevel::kInfo, is_peer ? "serving peer traffic" : "serving client traffic", json_fields({{"address", bound}}));
+        return Status(s.code(),
+                      std::string(is_peer ? "--listen-peer-urls: " : "--listen-client-urls: ") + s.text());
+      say(LogLevel::kInfo, is_peer ? "serving peer traffic" : "serving client traffic",
+          json_fields({{"address", bound}}));
       if (!is_peer && !url.is_unix()) insecure_.push_back(bound);
     }
     return {};

@@ -9,8 +9,8 @@ namespace quorate::host {
 // Before the first thread: every thread inherits it.
 void block_signals();
 
-// `on_first` runs on the signals' thread, with the signal's name; the second signal ends the process with 128 + its
-// number. For the life of the process.
+// `on_first` runs on the signals' thread, with the signal's name; the second signal ends the process with 128
+// + its number. For the life of the process.
 void handle_signals(plugin::Log* log, UniqueFunction<void(const char* name)> on_first);
 
 }  // namespace quorate::host

@@ -22,7 +22,8 @@ bool notify_systemd(const std::string& state) {
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
   auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
-  ssize_t sent = sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  ssize_t sent =
+      sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
   close(fd);
   return sent == static_cast<ssize_t>(state.size());
 }

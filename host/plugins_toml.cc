@@ -54,7 +54,8 @@ class Reader {
     return wrong(at.source(), key, what);
   }
 
-  Status check_keys(const toml::table& table, const std::string& prefix, const std::vector<std::string>& known) const {
+  Status check_keys(const toml::table& table, const std::string& prefix,
+                    const std::vector<std::string>& known) const {
     for (const auto& [key, node] : table) {
       if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
       std::string near = nearest(key.str(), known);
@@ -64,7 +65,8 @@ class Reader {
     return {};
   }
 
-  Status read_text(const toml::table& table, const std::string& section, const char* key, std::string* out) const {
+  Status read_text(const toml::table& table, const std::string& section, const char* key,
+                   std::string* out) const {
     const toml::node* node = table.get(key);
     if (node == nullptr) return {};
     const toml::value<std::string>* text = node->as_string();
@@ -86,11 +88,13 @@ class Reader {
   Status read_transports(const toml::table& root) {
     const toml::node* node = root.get("transport");
     if (node == nullptr) return {};
-    if (!node->is_array_of_tables()) return wrong(*node, "transport", "is not a list of tables: [[transport]]");
+    if (!node->is_array_of_tables())
+      return wrong(*node, "transport", "is not a list of tables: [[transport]]");
     out_->transports.clear();
     for (const toml::node& item : *node->as_array()) {
       const toml::table& table = *item.as_table();
-      if (Status s = check_keys(table, "transport.", {"plugin", "path", "sha256", "options", "listeners"}); !s.ok())
+      if (Status s = check_keys(table, "transport.", {"plugin", "path", "sha256", "options", "listeners"});
+          !s.ok())
         return s;
       PluginChoice choice;
       if (Status s = read_plugin(table, "transport", Kind::kTransport, &choice); !s.ok()) return s;
@@ -103,7 +107,8 @@ class Reader {
     return {};
   }
 
-  Status read_plugin(const toml::table& table, const std::string& section, Kind kind, PluginChoice* choice) const {
+  Status read_plugin(const toml::table& table, const std::string& section, Kind kind,
+                     PluginChoice* choice) const {
     PluginRequest& request = choice->request;
     choice->where = file_ + ":" + std::to_string(table.source().begin.line);
     std::string full;
@@ -117,7 +122,8 @@ class Reader {
     if (Status s = read_text(table, section, "path", &request.path); !s.ok()) return s;
     // A file beside this one, wherever the process was started.
     if (!request.path.empty())
-      request.path = (std::filesystem::absolute(file_).parent_path() / request.path).lexically_normal().string();
+      request.path =
+          (std::filesystem::absolute(file_).parent_path() / request.path).lexically_normal().string();
     if (Status s = read_text(table, section, "sha256", &request.sha256); !s.ok()) return s;
     bool is_hash = request.sha256.empty() ||
                    (request.sha256.size() == 64 &&
@@ -139,8 +145,10 @@ class Reader {
       }
       if (node.is_array()) return wrong(node, section + "." + name, "is a list; options are single values");
       std::ostringstream text;
-      if (const auto* string = node.as_string()) text << string->get();
-      else node.visit([&](const auto& value) { text << value; });
+      if (const auto* string = node.as_string())
+        text << string->get();
+      else
+        node.visit([&](const auto& value) { text << value; });
       out->emplace_back(std::move(name), text.str());
     }
     return {};
@@ -154,8 +162,10 @@ class Reader {
     choice->roles.clear();
     for (const toml::node& item : *node->as_array()) {
       std::string word = item.value_or(std::string());
-      const Role* found = std::find_if(std::begin(kRoles), std::end(kRoles), [&](const Role& r) { return word == r.name; });
-      if (found == std::end(kRoles)) return wrong(item, "transport.listeners", in_quotes(word) + " is neither \"client\" nor \"peer\"");
+      const Role* found =
+          std::find_if(std::begin(kRoles), std::end(kRoles), [&](const Role& r) { return word == r.name; });
+      if (found == std::end(kRoles))
+        return wrong(item, "transport.listeners", in_quotes(word) + " is neither \"client\" nor \"peer\"");
       if (std::find(choice->roles.begin(), choice->roles.end(), found->role) != choice->roles.end())
         return wrong(item, "transport.listeners", in_quotes(word) + " is there twice");
       choice->roles.push_back(found->role);
@@ -211,8 +221,8 @@ Status parse_plugins(const std::string& toml, const std::string& file, PluginsCo
   try {
     return Reader(file, out).read(toml::parse(toml, file));
   } catch (const toml::parse_error& error) {
-    return Status(Code::kInvalid, file + ":" + std::to_string(error.source().begin.line) + ": is not TOML: " +
-                                      std::string(error.description()));
+    return Status(Code::kInvalid, file + ":" + std::to_string(error.source().begin.line) +
+                                      ": is not TOML: " + std::string(error.description()));
   } catch (const std::exception& error) {
     return Status(Code::kInvalid, file + ": is not TOML: " + error.what());
   }
@@ -220,8 +230,10 @@ Status parse_plugins(const std::string& toml, const std::string& file, PluginsCo
 
 Status find_plugins(const std::string& chosen, const std::string& data_directory, PluginsConfig* out) {
   std::vector<std::string> places;
-  if (!chosen.empty()) places = {chosen};
-  else places = {data_directory + "/plugins.toml", installed_file()};
+  if (!chosen.empty())
+    places = {chosen};
+  else
+    places = {data_directory + "/plugins.toml", installed_file()};
   for (const std::string& place : places) {
     std::string text;
     Status status = place.empty() ? Status(Code::kNotFound) : read_trusted_file(place, &text);
@@ -237,12 +249,15 @@ namespace {
 
 std::string describe(const PluginChoice& choice, const std::string& section) {
   const PluginRequest& request = choice.request;
-  std::string text = "plugin = " + in_quotes(full_plugin_name(request.kind, request.name)) + "  # " + choice.where + "\n";
+  std::string text =
+      "plugin = " + in_quotes(full_plugin_name(request.kind, request.name)) + "  # " + choice.where + "\n";
   if (!request.path.empty()) text += "path = " + in_quotes(request.path) + "\n";
   if (!request.sha256.empty()) text += "sha256 = " + in_quotes(request.sha256) + "\n";
   if (request.kind == Kind::kTransport) {
     text += "listeners = [";
-    for (ListenerRole role : choice.roles) text += std::string(text.back() == '[' ? "" : ", ") + (role == ListenerRole::kPeer ? "\"peer\"" : "\"client\"");
+    for (ListenerRole role : choice.roles)
+      text += std::string(text.back() == '[' ? "" : ", ") +
+              (role == ListenerRole::kPeer ? "\"peer\"" : "\"client\"");
     text += "]\n";
   }
   if (!request.options.empty()) text += "[" + section + ".options]\n";
@@ -254,7 +269,8 @@ std::string describe(const PluginChoice& choice, const std::string& section) {
 
 std::string describe(const PluginsConfig& config) {
   std::string text = "# plugins: " + config.source + "\n[storage]\n" + describe(config.storage, "storage");
-  for (const PluginChoice& transport : config.transports) text += "\n[[transport]]\n" + describe(transport, "transport");
+  for (const PluginChoice& transport : config.transports)
+    text += "\n[[transport]]\n" + describe(transport, "transport");
   return text + "\n[peer]\ntransport = " + in_quotes(config.peer_transport) + "\n";
 }
 
