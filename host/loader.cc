@@ -230,8 +230,9 @@ Status Loader::create(const LoadedPlugin& loaded, const PluginRequest& request, 
   Status (*function)(plugin::HostServices*, plugin::View<plugin::Option>, plugin::Object**) =
       loaded.descriptor->create;
   std::optional<std::string> escaped;
+  plugin::HostServices* host = request.host != nullptr ? request.host : host_;
   Status status =
-      call(function, &escaped, host_, plugin::View<plugin::Option>(options.data(), options.size()), &made);
+      call(function, &escaped, host, plugin::View<plugin::Option>(options.data(), options.size()), &made);
   if (escaped) return refuse(Refusal::kCreateThrew, loaded.path, {*escaped});
   auto owner = plugin::Ref<plugin::Object>::adopt(made);
   if (!status.ok())

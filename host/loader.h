@@ -29,6 +29,8 @@ struct PluginRequest {
   std::string path;    // a file elsewhere; empty: lib<kind>-<name>.so in the loader's folders
   std::string sha256;  // 64 hexadecimal digits; empty: not pinned
   std::vector<std::pair<std::string, std::string>> options;  // dotted key, TOML scalar as text
+  // What this plugin is given instead of the loader's host services: a log of its own name, say.
+  plugin::HostServices* host = nullptr;
 };
 
 // A library that is part of the process for good.
@@ -54,7 +56,8 @@ std::string describe_plugin(const DescriptorInfo& info, const std::string& sha25
 
 class Loader {
  public:
-  // `host` is what plugins are given; it outlives them, which is to say the process.
+  // `host` is what plugins are given; it outlives them, which is to say that it lives as long as the
+  // process. One loader for all plugins of a node: it is what notices one that is loaded twice.
   explicit Loader(plugin::HostServices* host, std::vector<std::string> folders = default_plugin_folders());
 
   // Everything up to the symbol, and the options' check. *out lives as long as the process.

@@ -7,6 +7,10 @@
 // Sockets do not go through Asio one by one. Waiting for one with Asio costs a system call (epoll_ctl) and a
 // queued operation per wait; here they are registered once, edge-triggered, in an epoll set of our own that
 // Asio watches as a single descriptor. So a busy turn pays Asio's price once, however many sockets are ready.
+//
+// Measured (loopback, an echo of 300 bytes, of which sending is most): with 100 connections 7.5 us of CPU a
+// request, all of Net's work included; bare async_wait or async_read_some with the same sendmsg 7.8. A lone
+// connection pays 1.5 us more than bare.
 #pragma once
 
 #include <memory>
