@@ -81,7 +81,9 @@ class RandomAccess final : public rocksdb::FSRandomAccessFile {
 
 class Writable final : public rocksdb::FSWritableFile {
  public:
-  explicit Writable(Ref<plugin::File> file) : file_(std::move(file)) {}
+  // The first sync of a file syncs its entry in `entry_of` too, unless that is empty.
+  Writable(Ref<plugin::Files> files, Ref<plugin::File> file, std::string entry_of)
+      : files_(std::move(files)), file_(std::move(file)), entry_of_(std::move(entry_of)) {}
 
   using FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
@@ -101,14 +103,21 @@ class Writable final : public rocksdb::FSWritableFile {
     return IOStatus::OK();
   }
   IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-  IOStatus Sync(const IOOptions&, IODebugContext*) override { return to_rocks(file_->sync()); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    plugin::Status s = file_->sync();
+    if (s.ok() && !entry_of_.empty()) s = files_->sync_dir(entry_of_.c_str());
+    if (s.ok()) entry_of_.clear();
+    return to_rocks(s);
+  }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
   IOStatus RangeSync(uint64_t, uint64_t, const IOOptions&, IODebugContext*) override {
     return IOStatus::OK();
   }
 
  private:
+  const Ref<plugin::Files> files_;
   Ref<plugin::File> file_;
+  std::string entry_of_;
   uint64_t size_ = 0;
 };
 
@@ -153,12 +162,25 @@ class HostFileSystem final : public rocksdb::FileSystem {
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
                                std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
                                IODebugContext*) override {
-    return open<RandomAccess>(path, plugin::kOpenRead, result);
+    Ref<plugin::File> file;
+    plugin::Status s = files_->open(path.c_str(), plugin::kOpenRead, file.out());
+    if (s.ok()) *result = std::make_unique<RandomAccess>(std::move(file));
+    return to_rocks(s);
   }
   IOStatus NewWritableFile(const std::string& path, const FileOptions&,
                            std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext*) override {
     // A leftover of an earlier life under the same number is replaced, not appended to.
-    return open<Writable>(path, plugin::kOpenWrite | plugin::kOpenCreate | plugin::kOpenTruncate, result);
+    constexpr uint32_t kFlags = plugin::kOpenWrite | plugin::kOpenCreate | plugin::kOpenTruncate;
+    Ref<plugin::File> file;
+    plugin::Status s = files_->open(path.c_str(), kFlags, file.out());
+    if (!s.ok()) return to_rocks(s);
+    // RocksDB syncs the directory after it renamed CURRENT: the rename could be kept, and the new manifest's
+    // own entry lost. Tables it does sync before it names them.
+    const size_t slash = path.rfind('/');
+    const bool manifest = path.compare(slash, 10, "/MANIFEST-") == 0;
+    *result =
+        std::make_unique<Writable>(files_, std::move(file), manifest ? path.substr(0, slash) : std::string());
+    return IOStatus::OK();
   }
   IOStatus NewDirectory(const std::string& path, const IOOptions&,
                         std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
@@ -245,14 +267,6 @@ class HostFileSystem final : public rocksdb::FileSystem {
   }
 
  private:
-  template <typename Made, typename Result>
-  IOStatus open(const std::string& path, uint32_t flags, Result* result) {
-    Ref<plugin::File> file;
-    plugin::Status s = files_->open(path.c_str(), flags, file.out());
-    if (!s.ok()) return to_rocks(s);
-    *result = std::make_unique<Made>(std::move(file));
-    return IOStatus::OK();
-  }
   const Ref<plugin::Files> files_;
 };
 

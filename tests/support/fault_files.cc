@@ -313,7 +313,6 @@ bool FaultFiles::changes(FileOp op) const {
 }
 
 Status FaultFiles::begin(FileOp op, const std::string& path, Lock* lock, bool* dying) {
-  *dying = false;
   *lock = Lock(mutex_);
   if (hook_) {
     auto hook = hook_;
@@ -321,6 +320,7 @@ Status FaultFiles::begin(FileOp op, const std::string& path, Lock* lock, bool* d
     hook(op, path);
     lock->lock();
   }
+  *dying = false;  // the handle's: two threads may read one file
   ++counters_.operations[static_cast<size_t>(op)];
   ++counters_.total;
   if (power_failed_) return died(op, path);
