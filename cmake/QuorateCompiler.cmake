@@ -20,7 +20,7 @@ foreach(config RELEASE RELWITHDEBINFO MINSIZEREL)
   string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_${config} "${CMAKE_CXX_FLAGS_${config}}")
 endforeach()
 
-add_compile_options(-Wall -Wextra -Wno-unused-parameter -fno-omit-frame-pointer)
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -fno-omit-frame-pointer)
 
 # A sanitizer's finding ends the process: a test that goes on after undefined behaviour proves nothing. What the
 # tests run with is QUORATE_TEST_ENVIRONMENT (see QuorateTest).
