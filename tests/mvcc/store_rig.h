@@ -90,6 +90,7 @@ class StoreRig {
   void restart() {
     ASSERT_TRUE(open().ok());
     ASSERT_LE(recovered.applied.value, log.size());
+    EXPECT_GE(recovered.applied, synced) << "the log was cut above what the engine has";
     if (recovered.applied) {
       EXPECT_EQ(store->state_hash(), hashes[recovered.applied.value - 1]);
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "base/assert.h"
 
@@ -47,25 +48,33 @@ KeyIndex::~KeyIndex() {
   destroy(destroy, root_, height_);
 }
 
-uint32_t KeyIndex::child_slot(const Inner& node, std::string_view key) {
-  uint32_t low = 1;
-  uint32_t high = node.size;
-  while (low < high) {
-    uint32_t middle = (low + high) / 2;
-    if (node.low[middle]->key() <= key)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low - 1;
+// ---- Search
+// ---------------------------------------------------------------------------------------------------
+
+uint32_t KeyIndex::head_of(std::string_view key, uint32_t skip) {
+  uint32_t head = 0;
+  if (key.size() > skip) std::memcpy(&head, key.data() + skip, std::min<size_t>(4, key.size() - skip));
+  return __builtin_bswap32(head);
 }
 
-uint32_t KeyIndex::entry_slot(const Leaf& leaf, std::string_view key, bool* found) {
-  uint32_t low = 0;
-  uint32_t high = leaf.size;
+// The first slot from `first` on whose key is not below `key`.
+template <typename Node>
+uint32_t KeyIndex::search(const Node& node, uint32_t first, std::string_view key, bool* found) {
+  *found = false;
+  const Heads& heads = node.heads;
+  if (first >= node.size) return first;
+  if (heads.skip != 0) {
+    int order = key.substr(0, heads.skip).compare(node.key(first).substr(0, heads.skip));
+    if (order != 0) return order < 0 ? first : node.size;
+  }
+  uint32_t head = head_of(key, heads.skip);
+  auto begin = heads.head.begin();
+  auto low = static_cast<uint32_t>(std::lower_bound(begin + first, begin + node.size, head) - begin);
+  auto high = low;
+  while (high < node.size && heads.head[high] == head) ++high;
   while (low < high) {
     uint32_t middle = (low + high) / 2;
-    int order = leaf.entries[middle]->key().compare(key);
+    int order = node.key(middle).compare(key);
     if (order == 0) {
       *found = true;
       return middle;
@@ -75,8 +84,41 @@ uint32_t KeyIndex::entry_slot(const Leaf& leaf, std::string_view key, bool* foun
     else
       high = middle;
   }
-  *found = false;
   return low;
+}
+
+template <typename Node>
+void KeyIndex::compute_heads(Node* node, uint32_t first) {
+  if (first >= node->size) return;
+  std::string_view a = node->key(first);
+  std::string_view b = node->key(node->size - 1);
+  size_t same = 0;
+  while (same < std::min(a.size(), b.size()) && a[same] == b[same]) ++same;
+  node->heads.skip = static_cast<uint32_t>(same);
+  for (uint32_t i = first; i < node->size; ++i) node->heads.head[i] = head_of(node->key(i), node->heads.skip);
+}
+template void KeyIndex::compute_heads(Leaf*, uint32_t);
+template void KeyIndex::compute_heads(Inner*, uint32_t);
+
+// The slot was just filled. Only a new first or last key can share less with the others.
+void KeyIndex::add_head(Leaf* leaf, uint32_t slot) {
+  uint32_t skip = leaf->heads.skip;
+  std::string_view key = leaf->key(slot);
+  std::string_view other = leaf->key(slot == 0 ? leaf->size - 1 : 0);
+  if (leaf->size == 1 ||
+      ((slot == 0 || slot + 1 == leaf->size) && key.substr(0, skip) != other.substr(0, skip)))
+    return compute_heads(leaf, 0);
+  leaf->heads.head[slot] = head_of(key, skip);
+}
+
+uint32_t KeyIndex::child_slot(const Inner& node, std::string_view key) {
+  bool found = false;
+  uint32_t slot = search(node, 1, key, &found);
+  return found ? slot : slot - 1;
+}
+
+uint32_t KeyIndex::entry_slot(const Leaf& leaf, std::string_view key, bool* found) {
+  return search(leaf, 0, key, found);
 }
 
 KeyEntry* KeyIndex::find(std::string_view key) const {
@@ -210,8 +252,10 @@ void KeyIndex::insert(Path& path, KeyEntry* entry) {
   }
   Leaf* leaf = path.leaf;
   open_gap(leaf->entries, path.slot, leaf->size);
+  open_gap(leaf->heads.head, path.slot, leaf->size);
   leaf->entries[path.slot] = entry;
   ++leaf->size;
+  add_head(leaf, path.slot);
   uint32_t below = (1u << path.slot) - 1;
   leaf->live = (leaf->live & below) | (leaf->live & ~below) << 1;
   set_live(leaf, path.slot, entry->live());
@@ -232,6 +276,8 @@ KeyIndex::Split KeyIndex::split_leaf(Path& path) {
   right->previous = left;
   if (right->next != nullptr) right->next->previous = right;
   left->next = right;
+  compute_heads(left, 0);
+  compute_heads(right, 0);
   Separator* low =
       new_separator(shortest_separator(left->entries[keep - 1]->key(), right->entries[0]->key()));
   return {right, low, summary(*left), summary(*right)};
@@ -248,6 +294,8 @@ KeyIndex::Split KeyIndex::split_inner(Inner* node, uint32_t slot) {
   node->size = keep;
   Separator* low = right->low[0];
   right->low[0] = nullptr;
+  compute_heads(node, 1);
+  compute_heads(right, 1);
   return {right, low, {}, {}};
 }
 
@@ -261,6 +309,7 @@ void KeyIndex::insert_child(Inner* node, uint32_t slot, void* child, Separator* 
   node->changed[slot] = s.changed;
   node->low[slot] = low;
   ++node->size;
+  compute_heads(node, 1);
 }
 
 void KeyIndex::grow_root(const Split& split, uint32_t live_left, int64_t changed_left) {
@@ -282,6 +331,7 @@ void KeyIndex::erase(KeyEntry* entry) {
   QUORATE_ASSERT(path.found && path.leaf->entries[path.slot] == entry, "the index lost an entry");
   Leaf* leaf = path.leaf;
   close_gap(leaf->entries, path.slot, leaf->size);
+  close_gap(leaf->heads.head, path.slot, leaf->size);
   --leaf->size;
   uint32_t below = (1u << path.slot) - 1;
   leaf->live = (leaf->live & below) | (leaf->live >> 1 & ~below);
@@ -314,6 +364,7 @@ void KeyIndex::erase_child(Path& path, uint32_t level, uint32_t slot) {
     free_separator(node->low[0]);
     node->low[0] = nullptr;
   }
+  compute_heads(node, 1);
   if (level + 1 == height_) {
     shrink_root();
     return;
@@ -338,6 +389,7 @@ bool KeyIndex::merge_leaves(Inner* parent, uint32_t left_slot) {
   std::copy_n(right->entries.begin(), right->size, left->entries.begin() + left->size);
   left->live |= right->live << left->size;
   left->size += right->size;
+  compute_heads(left, 0);
   left->next = right->next;
   if (left->next != nullptr) left->next->previous = left;
   parent->live[left_slot] += parent->live[left_slot + 1];

@@ -78,6 +78,7 @@ KeyEntry* KeyIndex::Loader::add(std::string_view key, const KeyVersion* versions
 }
 
 void KeyIndex::Loader::close_leaf() {
+  compute_heads(leaf_, 0);
   if (!leaves_.empty()) {
     leaf_->previous = leaves_.back();
     leaves_.back()->next = leaf_;
@@ -147,6 +148,9 @@ std::string KeyIndex::verify_node(const void* node, uint32_t height, const std::
       if (i > 0 && leaf.entries[i - 1]->key() >= e.key()) return "keys out of order";
       if ((from != nullptr && e.key() < *from) || (to != nullptr && e.key() >= *to))
         return "a key outside of its node";
+      if (leaf.heads.head[i] != head_of(e.key(), leaf.heads.skip) ||
+          e.key().substr(0, leaf.heads.skip) != leaf.key(0).substr(0, leaf.heads.skip))
+        return "a head";
       if (e.live() != ((leaf.live >> i & 1) != 0)) return "a live bit";
       for (uint32_t k = e.older == nullptr ? 0 : e.older->begin; e.older != nullptr && k < e.older->end;
            ++k) {
@@ -161,6 +165,9 @@ std::string KeyIndex::verify_node(const void* node, uint32_t height, const std::
   if (inner.size == 0) return "an empty inner node";
   if (inner.low[0] != nullptr) return "a bound of a first child";
   for (uint32_t i = 0; i < inner.size; ++i) {
+    if (i > 0 && (inner.heads.head[i] != head_of(inner.key(i), inner.heads.skip) ||
+                  inner.key(i).substr(0, inner.heads.skip) != inner.key(1).substr(0, inner.heads.skip)))
+      return "a head of a bound";
     std::string_view low = i == 0 ? std::string_view() : inner.low[i]->key();
     std::string_view high = i + 1 == inner.size ? std::string_view() : inner.low[i + 1]->key();
     std::string wrong = verify_node(inner.child[i], height - 1, i == 0 ? from : &low,
