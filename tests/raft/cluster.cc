@@ -114,6 +114,24 @@ void Cluster::run(uint32_t ticks) {
   }
 }
 
+std::string Cluster::status() const {
+  std::string out;
+  for (auto& [id, node] : nodes_) {
+    out += std::to_string(id.value) + ": ";
+    if (!node->running()) {
+      out += "down\n";
+      continue;
+    }
+    const RaftCore& core = node->core();
+    out += std::string(role_name(core.role())) + " term=" + std::to_string(core.term().value) +
+           " last=" + std::to_string(core.log().last().index.value) + "/" +
+           std::to_string(core.log().last().term.value) +
+           " durable=" + std::to_string(core.durable_index().value) +
+           " commit=" + std::to_string(core.commit_index().value) + " " + to_string(core.config()) + "\n";
+  }
+  return out;
+}
+
 uint64_t Cluster::leader() const {
   const RaftCore* best = nullptr;
   for (const auto& [id, n] : nodes_)

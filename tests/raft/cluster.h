@@ -40,6 +40,8 @@ class Cluster {
   void crash(uint64_t id);
   void restart(uint64_t id) { node(id).start(); }
 
+  // One line per member.
+  std::string status() const;
   // The leader of the highest term; 0: none.
   uint64_t leader() const;
   // Elects `id` by a campaign of its own.

@@ -51,13 +51,13 @@ class Liar {
     const Index index{number()};
     switch (pick(13)) {
       case 0:
-        return PreVoteRequest{term, index, Term(number())};
+        return PreVoteRequest{term, index, Term(number()), Index(number()), Term(number())};
       case 1:
-        return PreVoteResponse{term, Term(number()), flip()};
+        return PreVoteResponse{term, Term(number()), flip(), index, Term(number())};
       case 2:
-        return VoteRequest{term, index, Term(number()), flip()};
+        return VoteRequest{term, index, Term(number()), flip(), Index(number()), Term(number())};
       case 3:
-        return VoteResponse{term, flip()};
+        return VoteResponse{term, flip(), index, Term(number())};
       case 4:
       case 5:
         return AppendEntries{term, index, Term(number()), Index(number()), entries(index)};
@@ -83,7 +83,10 @@ class Liar {
     for (;;) {
       Message m = any();
       if (auto* r = std::get_if<AppendResponse>(&m)) r->rejected = true;
-      if (auto* r = std::get_if<VoteResponse>(&m)) r->granted = false;
+      if (auto* r = std::get_if<VoteResponse>(&m)) *r = {r->term, false, {}, {}};
+      if (auto* r = std::get_if<PreVoteResponse>(&m)) r->commit = Index(0);
+      if (auto* r = std::get_if<PreVoteRequest>(&m)) r->commit = Index(0);
+      if (auto* r = std::get_if<VoteRequest>(&m)) r->commit = Index(0);
       if (auto* r = std::get_if<HeartbeatResponse>(&m)) r->read_sequence = 0;
       if (auto* r = std::get_if<SnapshotStatus>(&m)) r->outcome = SnapshotOutcome::kFailed;
       const bool leads = std::holds_alternative<AppendEntries>(m) || std::holds_alternative<Heartbeat>(m) ||
@@ -176,7 +179,7 @@ TEST(Garbage, EachLieIsCounted) {
   EXPECT_EQ(leader.counters().beyond_log, 1u);
   leader.step(MemberId(2), AppendEntries{term, Index(1), Term(1), Index(1), {}});
   EXPECT_EQ(leader.counters().second_leader, 1u);
-  leader.step(MemberId(2), VoteResponse{Term(UINT64_MAX), true});
+  leader.step(MemberId(2), VoteResponse{Term(UINT64_MAX), true, {}, {}});
   EXPECT_EQ(leader.counters().term_too_high, 1u);
   RaftCore& follower = c.node(2).core();
   follower.step(MemberId(1),
@@ -189,6 +192,23 @@ TEST(Garbage, EachLieIsCounted) {
   follower.step(MemberId(1), Heartbeat{term, Index(99), 0});
   EXPECT_EQ(follower.counters().beyond_log, 1u);
   EXPECT_EQ(leader.role(), RoleKind::kLeader);
+}
+
+// Found by NeverCrashesAMember: entries that begin before the log's base and contradict it there.
+TEST(Garbage, AnAppendThatContradictsTheBaseIsIgnored) {
+  Options options;
+  options.id = MemberId(1);
+  Disk disk;
+  disk.config.voters = {MemberId(1), MemberId(2), MemberId(3)};
+  disk.base = {Index(5), Term(4)};
+  disk.applied = Index(5);
+  Node node(options, disk);
+  const Term low(2);
+  std::vector<Entry> entries;
+  for (uint64_t i = 4; i <= 6; ++i) entries.push_back({low, Index(i), EntryType::kNormal, {}});
+  node->step(MemberId(2), AppendEntries{Term(4), Index(3), low, Index(6), entries});
+  EXPECT_EQ(node->counters().conflict_committed, 1u);
+  EXPECT_EQ(node->log().last().index, Index(5));
 }
 
 TEST(Garbage, AMembersReadsAreBounded) {

@@ -71,7 +71,7 @@ TEST(Paper, AVoteLeavesOnlyWhenItIsDurable) {
 TEST(Paper, ACandidateFollowsALeaderOfItsTerm) {
   Node node = solo(3, 1);
   node->campaign();
-  node->step(MemberId(2), PreVoteResponse{Term(1), Term(2), true});
+  node->step(MemberId(2), PreVoteResponse{Term(1), Term(2), true, {}, {}});
   ASSERT_EQ(node->role(), RoleKind::kCandidate);
   node->step(MemberId(3), append(2, 1, 1, {}));
   EXPECT_EQ(node->role(), RoleKind::kFollower);
@@ -83,16 +83,16 @@ TEST(Paper, ACandidateFollowsALeaderOfItsTerm) {
 TEST(Paper, AMajorityOfTheSameTermWins) {
   Node node = solo(5, 1);
   node->campaign();
-  for (uint64_t id : {2, 3}) node->step(MemberId(id), PreVoteResponse{Term(1), Term(2), true});
+  for (uint64_t id : {2, 3}) node->step(MemberId(id), PreVoteResponse{Term(1), Term(2), true, {}, {}});
   node.pump();
   node.finish_writes();
-  node->step(MemberId(2), VoteResponse{Term(2), true});
-  node->step(MemberId(2), VoteResponse{Term(2), true});
+  node->step(MemberId(2), VoteResponse{Term(2), true, {}, {}});
+  node->step(MemberId(2), VoteResponse{Term(2), true, {}, {}});
   EXPECT_FALSE(node->is_leader()) << "one voter counts once";
-  node->step(MemberId(9), VoteResponse{Term(2), true});
-  node->step(MemberId(3), VoteResponse{Term(1), true});
+  node->step(MemberId(9), VoteResponse{Term(2), true, {}, {}});
+  node->step(MemberId(3), VoteResponse{Term(1), true, {}, {}});
   EXPECT_FALSE(node->is_leader()) << "strangers and other terms do not count";
-  node->step(MemberId(4), VoteResponse{Term(2), true});
+  node->step(MemberId(4), VoteResponse{Term(2), true, {}, {}});
   EXPECT_TRUE(node->is_leader());
 }
 
@@ -297,14 +297,14 @@ TEST(Membership, AJointConfigNeedsBothMajoritiesToCommitAndToElect) {
   disk.config.voters_outgoing = {MemberId(1), MemberId(4), MemberId(5)};
   Node node(options, disk);
   node->campaign();
-  node->step(MemberId(2), PreVoteResponse{Term(1), Term(2), true});
+  node->step(MemberId(2), PreVoteResponse{Term(1), Term(2), true, {}, {}});
   EXPECT_EQ(node->role(), RoleKind::kPreCandidate);
-  node->step(MemberId(4), PreVoteResponse{Term(1), Term(2), true});
+  node->step(MemberId(4), PreVoteResponse{Term(1), Term(2), true, {}, {}});
   node.pump();
   node.finish_writes();
-  node->step(MemberId(2), VoteResponse{Term(2), true});
+  node->step(MemberId(2), VoteResponse{Term(2), true, {}, {}});
   EXPECT_EQ(node->role(), RoleKind::kCandidate);
-  node->step(MemberId(4), VoteResponse{Term(2), true});
+  node->step(MemberId(4), VoteResponse{Term(2), true, {}, {}});
   ASSERT_TRUE(node->is_leader());
   node.pump();
   node.finish_writes();
@@ -318,6 +318,50 @@ TEST(Membership, AJointConfigNeedsBothMajoritiesToCommitAndToElect) {
   EXPECT_TRUE(node.pump().reads.empty());
   node->step(MemberId(4), HeartbeatResponse{Term(2), 1});
   EXPECT_EQ(node.pump().reads.size(), 1u);
+}
+
+// Found by the random clusters, seed 148: the leader committed leaving a joint configuration that it was in
+// only by its outgoing half, nobody heard of it, and the others needed its vote, which its longer log refused
+// them.
+TEST(Membership, ACandidateLearnsFromARefusalWhatIsCommitted) {
+  Options options;
+  options.id = MemberId(1);
+  Disk disk;
+  disk.config.voters = {MemberId(1), MemberId(4)};
+  disk.config.voters_outgoing = {MemberId(1), MemberId(2)};
+  disk.config.auto_leave = true;
+  disk.hard_state.term = Term(2);
+  disk.entries = {{Term(2), Index(2), EntryType::kConfChange, encode_conf_change(ConfChange{})}};
+  Node node(options, disk);
+  node->campaign();
+  node->step(MemberId(2), PreVoteResponse{Term(2), Term(3), false, Index(2), Term(1)});
+  EXPECT_EQ(node->commit_index(), Index(1)) << "another entry";
+  node->campaign();
+  node->step(MemberId(2), PreVoteResponse{Term(2), Term(3), false, Index(2), Term(2)});
+  EXPECT_EQ(to_string(node->config()), "voters=(1 4)");
+  node->step(MemberId(4), PreVoteResponse{Term(2), Term(3), true, {}, {}});
+  EXPECT_EQ(node->role(), RoleKind::kCandidate);
+}
+
+// Seed 1572: a learner was made a voter, had a longer log than anyone, and never heard of its promotion.
+TEST(Membership, AMemberLearnsFromARequestThatItIsAVoter) {
+  Options options;
+  options.id = MemberId(3);
+  Disk disk;
+  disk.config.voters = {MemberId(1)};
+  disk.config.learners = {MemberId(3)};
+  disk.hard_state.term = Term(2);
+  ConfChange promote;
+  promote.items.push_back({ChangeItem::Kind::kAddVoter, MemberId(3)});
+  disk.entries = {{Term(2), Index(2), EntryType::kConfChange, encode_conf_change(promote)}, entry(3, 2)};
+  Node node(options, disk);
+  node->campaign();
+  EXPECT_EQ(node->role(), RoleKind::kFollower);
+  node->step(MemberId(1), PreVoteRequest{Term(3), Index(2), Term(2), Index(2), Term(2)});
+  EXPECT_FALSE(sent<PreVoteResponse>(node).at(0).granted);
+  EXPECT_EQ(to_string(node->config()), "voters=(1 3)");
+  node->campaign();
+  EXPECT_EQ(node->role(), RoleKind::kPreCandidate);
 }
 
 TEST(Snapshots, InstalledIsSaidOnlyWhenTheNewBaseIsDurable) {

@@ -48,11 +48,11 @@ inline void lead(Node& node, uint64_t voters) {
   node->campaign();
   const Term next = node->term() + 1;
   for (uint64_t id = 2; id <= voters; ++id)
-    if (!node->is_leader()) node->step(MemberId(id), PreVoteResponse{node->term(), next, true});
+    if (!node->is_leader()) node->step(MemberId(id), PreVoteResponse{node->term(), next, true, {}, {}});
   node.pump();
   node.finish_writes();
   for (uint64_t id = 2; id <= voters; ++id)
-    if (!node->is_leader()) node->step(MemberId(id), VoteResponse{next, true});
+    if (!node->is_leader()) node->step(MemberId(id), VoteResponse{next, true, {}, {}});
   ASSERT_TRUE(node->is_leader());
 }
 

@@ -29,7 +29,7 @@ class Story {
     if (c == "cluster") return start(test);
     if (c == "isolate") return isolate(test);
     if (c == "settle") return cluster_->settle(), "ok";
-    if (c == "status") return status();
+    if (c == "status") return cluster_->status();
     if (c == "deliver" || c == "drop") return messages(test, c == "deliver");
     const uint64_t id = number(test, 0);
     if (c == "pump") return print(cluster_->pump(id), MemberId(id));
@@ -47,7 +47,7 @@ class Story {
     Options options;
     options.jitter_ticks = 0;
     cluster_ = std::make_unique<Cluster>(std::stoul(test.named.at("voters")[0]), options);
-    return status();
+    return cluster_->status();
   }
 
   std::string isolate(const TestCase& test) {
@@ -114,24 +114,6 @@ class Story {
     }
     cluster_->flying = std::move(others);
     return out.empty() ? "no message" : out;
-  }
-
-  std::string status() const {
-    std::string out;
-    for (auto& [id, node] : cluster_->nodes()) {
-      out += std::to_string(id.value) + ": ";
-      if (!node->running()) {
-        out += "down\n";
-        continue;
-      }
-      const RaftCore& core = node->core();
-      out += std::string(role_name(core.role())) + " term=" + std::to_string(core.term().value) +
-             " last=" + std::to_string(core.log().last().index.value) + "/" +
-             std::to_string(core.log().last().term.value) +
-             " durable=" + std::to_string(core.durable_index().value) +
-             " commit=" + std::to_string(core.commit_index().value) + " " + to_string(core.config()) + "\n";
-    }
-    return out;
   }
 
   std::unique_ptr<Cluster> cluster_;

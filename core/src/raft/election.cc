@@ -89,7 +89,8 @@ void RaftCore::become_pre_candidate() {
   set_timer(options_.election_ticks / 2);
   const RaftLog::Position last = log_.last();
   for (MemberId id : config_.members())
-    if (id != options_.id && config_.is_voter(id)) send(id, PreVoteRequest{term_ + 1, last.index, last.term});
+    if (id != options_.id && config_.is_voter(id))
+      send(id, PreVoteRequest{term_ + 1, last.index, last.term, commit_, *log_.term_at(commit_)});
   count_vote(options_.id, true);
 }
 
@@ -104,7 +105,7 @@ void RaftCore::become_candidate(bool transfer) {
   // then campaigns in the same term again must not collect answers to the first attempt.
   for (MemberId id : config_.members())
     if (id != options_.id && config_.is_voter(id))
-      send_durable(id, VoteRequest{term_, last.index, last.term, transfer});
+      send_durable(id, VoteRequest{term_, last.index, last.term, transfer, commit_, *log_.term_at(commit_)});
 }
 
 void RaftCore::become_follower(Term term, MemberId leader) {
@@ -156,13 +157,22 @@ void RaftCore::count_vote(MemberId from, bool granted) {
   }
 }
 
+// The same index and term is the same entry, and so is all before it. False: this member is no candidate (any
+// more: what is committed may take its vote).
+bool RaftCore::learn_commit(MemberId from, Index commit, Term term) {
+  const bool news = commit > commit_ && log_.term_at(commit) == term;
+  if (news && !is_leader() && config_.is_member(from)) commit_to(commit);
+  return role() == RoleKind::kPreCandidate || role() == RoleKind::kCandidate;
+}
+
 // ---- Messages
 // ----------------------------------------------------------------------------------------------------
 // Requests are answered whether or not the sender is a member of the configuration known here: it may know a
 // newer one (thesis 4.1). Answers count only from voters.
 
 void RaftCore::receive(MemberId from, PreVoteRequest& m) {
-  PreVoteResponse answer{term_, m.term, false};
+  learn_commit(from, m.commit, m.commit_term);
+  PreVoteResponse answer{term_, m.term, false, commit_, *log_.term_at(commit_)};
   if (in_lease())
     ++counters_.in_lease;
   else
@@ -179,6 +189,7 @@ void RaftCore::receive(MemberId from, PreVoteResponse& m) {
     ++counters_.unknown_sender;
     return;
   }
+  if (!learn_commit(from, m.commit, m.commit_term)) return;
   if (m.term > term_) {
     // It knows a newer term: catch up, and ask again in it soon.
     become_follower(m.term, MemberId(0));
@@ -189,6 +200,7 @@ void RaftCore::receive(MemberId from, PreVoteResponse& m) {
 }
 
 void RaftCore::receive(MemberId from, VoteRequest& m) {
+  learn_commit(from, m.commit, m.commit_term);
   if (m.term > term_) {
     if (!m.transfer && in_lease()) {
       // Not even the term: a member that does not hear the leader must not depose it.
@@ -199,17 +211,17 @@ void RaftCore::receive(MemberId from, VoteRequest& m) {
   }
   if (m.term < term_) {
     ++counters_.stale_term;
-    send(from, VoteResponse{term_, false});
+    send(from, VoteResponse{term_, false, commit_, *log_.term_at(commit_)});
     return;
   }
   const bool free = vote_ == from || (!vote_ && !leader());
   if (!may_vote_ || !free || is_leader() || !log_is_current(m.last_index, m.last_term)) {
-    send(from, VoteResponse{term_, false});
+    send(from, VoteResponse{term_, false, commit_, *log_.term_at(commit_)});
     return;
   }
   vote_ = from;
   set_timer(options_.election_ticks);
-  send_durable(from, VoteResponse{term_, true});
+  send_durable(from, VoteResponse{term_, true, commit_, *log_.term_at(commit_)});
 }
 
 void RaftCore::receive(MemberId from, VoteResponse& m) {
@@ -217,6 +229,7 @@ void RaftCore::receive(MemberId from, VoteResponse& m) {
     ++counters_.unknown_sender;
     return;
   }
+  learn_commit(from, m.commit, m.commit_term);
   if (m.term > term_) {
     become_follower(m.term, MemberId(0));
     return;

@@ -61,6 +61,7 @@ void RaftCore::adopt(Config config) {
     return;
   }
   auto* follower = std::get_if<Follower>(&role_);
+  if (follower == nullptr && !config_.is_voter(options_.id)) become_follower(term_, MemberId(0));
   if (follower != nullptr && follower->leader && removed_.count(follower->leader) != 0) {
     // It has stepped down: no reason to wait for its silence.
     become_follower(term_, MemberId(0));

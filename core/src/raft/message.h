@@ -22,16 +22,25 @@ struct SnapshotMeta {
   Config config;
 };
 
+// (Pre-)votes and their answers also tell what their sender knows to be committed. Members' configurations
+// follow their knowledge of the commit index, and a leader may be gone before it has told: one who holds the
+// same entry learns that it is committed. Otherwise a candidate could need the vote of a member that it does
+// not know to be removed, or that does not know itself to be a voter, and both could refuse for ever.
+
 // Would you vote for me in `term`? Changes nobody's term or vote (Raft thesis 9.6).
 struct PreVoteRequest {
   Term term;  // the sender's next term, not its current one
   Index last_index;
   Term last_term;
+  Index commit{};
+  Term commit_term{};
 };
 struct PreVoteResponse {
   Term term;           // the responder's own
   Term campaign_term;  // the request's, so that a late answer is recognised
   bool granted = false;
+  Index commit{};
+  Term commit_term{};
 };
 
 struct VoteRequest {
@@ -39,10 +48,14 @@ struct VoteRequest {
   Index last_index;
   Term last_term;
   bool transfer = false;  // the leader asked for this election: a live leader is no reason to refuse
+  Index commit{};
+  Term commit_term{};
 };
 struct VoteResponse {
   Term term;
   bool granted = false;
+  Index commit{};
+  Term commit_term{};
 };
 
 struct AppendEntries {

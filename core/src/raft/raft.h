@@ -312,6 +312,7 @@ class RaftCore {
   void set_timer(uint32_t base_ticks);
   void vote_refused();
   void count_vote(MemberId from, bool granted);
+  bool learn_commit(MemberId from, Index commit, Term term);
   bool in_lease() const;
   bool promotable() const;
   bool log_is_current(Index last_index, Term last_term) const;

@@ -174,7 +174,7 @@ void RaftCore::receive(MemberId from, AppendEntries& m) {
 // Appends what is new and replaces what conflicts. False: a committed entry would be; nothing was changed.
 bool RaftCore::store_entries(AppendEntries& m) {
   for (Entry& entry : m.entries) {
-    if (entry.index <= log_.base().index) continue;
+    if (entry.index < log_.base().index) continue;
     std::optional<Term> have = log_.term_at(entry.index);
     if (have == entry.term) continue;
     if (entry.index <= commit_) return false;
