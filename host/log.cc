@@ -96,10 +96,8 @@ class LogSink::Output {
       ++dropped_total_;
       return;
     }
-    bytes_ += line.size();
-    lines_.push_back({level, line});
-    ++pushed_;
-    changed_.notify_all();
+    tell_dropped();
+    append(level, line);
   }
 
   bool flush(std::chrono::steady_clock::time_point until) {
@@ -130,6 +128,23 @@ class LogSink::Output {
     std::string text;
   };
 
+  // REQUIRES: mutex_ is held.
+  void append(LogLevel level, std::string line) {
+    bytes_ += line.size();
+    lines_.push_back({level, std::move(line)});
+    ++pushed_;
+    changed_.notify_all();
+  }
+
+  // Queues the line about dropped ones at the place where they would have been. REQUIRES: mutex_ is held.
+  void tell_dropped() {
+    uint64_t count = std::exchange(dropped_, 0);
+    if (count == 0) return;
+    append(LogLevel::kWarn, format_line(format_, LogLevel::kWarn, unix_now_ns(), "host/log",
+                                        "log lines were dropped: the output does not take them fast enough",
+                                        "{\"count\":" + std::to_string(count) + "}"));
+  }
+
   void run() {
     pthread_setname_np(pthread_self(), "log");
     std::unique_lock lock(mutex_);
@@ -138,26 +153,16 @@ class LogSink::Output {
       if (lines_.empty()) break;
       std::vector<Line> batch = std::exchange(lines_, {});
       lock.unlock();
-      for (const Line& line : batch) write(line);
+      for (const Line& line : batch) logger_->log(level_of(line.level), spdlog::string_view_t(line.text));
       lock.lock();
       // Only now: what is being written counts against the bound, too.
       for (const Line& line : batch) bytes_ -= line.text.size();
       written_ += batch.size();
-      if (uint64_t dropped = std::exchange(dropped_, 0); dropped != 0) tell_dropped(lock, dropped);
+      if (lines_.empty()) tell_dropped();
       changed_.notify_all();
     }
     ended_ = true;
     changed_.notify_all();
-  }
-
-  void write(const Line& line) { logger_->log(level_of(line.level), spdlog::string_view_t(line.text)); }
-
-  void tell_dropped(std::unique_lock<std::mutex>& lock, uint64_t count) {
-    lock.unlock();
-    write({LogLevel::kWarn, format_line(format_, LogLevel::kWarn, unix_now_ns(), "host/log",
-                                        "log lines were dropped: the output does not take them fast enough",
-                                        "{\"count\":" + std::to_string(count) + "}")});
-    lock.lock();
   }
 
   const LogFormat format_;

@@ -38,6 +38,8 @@ bool parse_level(const std::string& text, plugin::LogLevel* out);
 const char* level_name(plugin::LogLevel level);
 // Whether these outputs can be had together. Removes repetitions.
 plugin::Status check_outputs(LogOptions* options);
+// Whether the files could be opened, without touching any.
+plugin::Status check_places(const LogOptions& options);
 // etcd's JSON: maxsize, maxage, maxbackups, localtime, compress.
 plugin::Status parse_rotation(const std::string& json, LogRotation* out);
 

@@ -36,7 +36,22 @@ std::string time_for_name(bool local) {
   return std::string(text, size) + "." + milliseconds.substr(1);
 }
 
+Status cannot_open(const std::string& path) {
+  return Status(Code::kIo, path + ": cannot be opened for the log: " + std::strerror(errno));
+}
+
 }  // namespace
+
+Status check_places(const LogOptions& options) {
+  for (const std::string& output : options.outputs) {
+    if (output == "default" || output == "stderr" || output == "stdout") continue;
+    std::filesystem::path folder = std::filesystem::path(output).parent_path();
+    if (folder.empty()) folder = ".";
+    bool is_there = access(output.c_str(), F_OK) == 0;
+    if (access(is_there ? output.c_str() : folder.c_str(), W_OK) != 0) return cannot_open(output);
+  }
+  return {};
+}
 
 Status LogTarget::duplicate(int fd, const std::string& name, std::unique_ptr<LogTarget>* out) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -63,7 +78,7 @@ LogTarget::~LogTarget() {
 Status LogTarget::open_file() {
   // O_NONBLOCK: the open file is ours alone, and may be a FIFO.
   fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-  if (fd_ < 0) return Status(Code::kIo, path_ + ": cannot be opened for the log: " + std::strerror(errno));
+  if (fd_ < 0) return cannot_open(path_);
   struct stat info {};
   size_ = fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
   return {};

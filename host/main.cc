@@ -76,9 +76,12 @@ int start(const std::vector<std::string>& arguments) {
   if (error.exit_code == 2) return fail(error, nullptr);
   if (action == Action::kHelp) return write_out(help_text()) ? 0 : 1;
   if (action == Action::kVersion) return print_version();
-  // A check leaves nothing behind, not even a log file.
-  if (config->check_only) config->log.outputs = {"stderr"};
-  if (config->check_only) config->log.rotate = false;
+  if (config->check_only) {  // leaves nothing behind, not even a log file
+    Status places = check_places(config->log);
+    if (error.ok() && !places.ok()) error = {1, "--log-outputs: " + std::string(places.text()), {}};
+    config->log.outputs = {"stderr"};
+    config->log.rotate = false;
+  }
   std::unique_ptr<LogSink> log = open_log(*config, &error);
   if (!log) return 1;
   for (const Notice& notice : config->notices) {

@@ -3,10 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "host/config_services.h"
 #include "host/loop.h"
@@ -43,11 +42,12 @@ Machine& machine() {
   return *made;
 }
 
-// The log of this process for whoever may outlive run_node: a thread of a plugin, say.
-Ref<plugin::Log> lasting(Ref<plugin::Log> log) {
-  static auto* kept = new std::vector<Ref<plugin::Log>>;
-  kept->push_back(log);
-  return log;
+// For whoever may outlive run_node: a thread of a plugin, say.
+template <typename T>
+T* lasting(Ref<T> object) {
+  static auto* kept = new std::vector<Ref<T>>;
+  kept->push_back(object);
+  return object.get();
 }
 
 // The plugins of one node. They are created by their configuration's order, and every error names its place
@@ -91,8 +91,9 @@ class Plugins {
   // A loader of its own, since each plugin gets a log of its own.
   Status load_one(const PluginChoice& choice, One* one) {
     std::string name = full_plugin_name(choice.request.kind, choice.request.name);
-    Ref<plugin::Log> log = lasting(log_->named(name));
-    auto* services = new Services(&machine().files, &machine().clock, &machine().random, log);
+    Machine& m = machine();
+    Ref<plugin::Log> log = log_->named(name);
+    Services* services = lasting(plugin::make<Services>(&m.files, &m.clock, &m.random, std::move(log)));
     one->loader = std::make_unique<Loader>(services);
     if (Status s = one->loader->load(choice.request, &one->loaded); !s.ok()) return named(choice, s);
     log_->write(
@@ -140,7 +141,7 @@ class Run {
         host_log_(lasting(log->named(kCaller))) {}
 
   int run() {
-    handle_signals(host_log_.get(), [this](const char* name) { on_signal(name); });
+    handle_signals(host_log_, [this](const char* name) { on_signal(name); });
     if (Status s = start(); !s.ok()) {
       fatal("cannot start", error_fields(s));
       return leave(1);
@@ -164,22 +165,23 @@ class Run {
     if (Status s = plugins_.load(plugin_config_); !s.ok()) return s;
     if (Status s = plugins_.create(plugin_config_, &engine_, &transports_); !s.ok()) return s;
     LoopOptions loop;
-    loop.log = host_log_.get();
+    loop.log = host_log_;
     executor_ = std::make_unique<AsioExecutor>(loop);
     if (Status s = start_node(); !s.ok()) return s;
     NetOptions net;
-    net.log = host_log_.get();
+    net.log = host_log_;
     net_ = std::make_unique<Net>(executor_.get(), node_.get(), net);
     if (Status s = listen(config_.listen_peer, ListenerRole::kPeer); !s.ok()) return s;
     if (Status s = listen(config_.listen_client, ListenerRole::kClient); !s.ok()) return s;
-    loop_runs_ = true;
-    executor_->post([this] { stop_was_asked_ ? drain() : node_->begin(); });
+    std::lock_guard lock(mutex_);
+    phase_ = Phase::kRunning;
+    executor_->post([this] { node_->begin(); });
     return {};
   }
 
   Status start_node() {
     NodeEnvironment environment;
-    environment.runtime = {executor_.get(), &machine().files, &machine().random, log_.get()};
+    environment.runtime = {executor_.get(), &machine().files, &machine().random, log_};
     environment.engine = engine_.get();
     environment.engine_capabilities = plugins_.engine_capabilities();
     NodeOptions options = config_.node;
@@ -231,12 +233,10 @@ class Run {
   void on_signal(const char* name) {
     say(LogLevel::kInfo, "received signal; shutting down", json_fields({{"signal", name}}));
     notify_systemd("STOPPING=1");
-    stop_was_asked_ = true;
-    if (loop_runs_) {
-      executor_->post([this] { drain(); });
-      return;
-    }
-    // Still starting: nobody was promised anything yet, and what is on the disk is as good as after a crash.
+    std::lock_guard lock(mutex_);
+    if (phase_ == Phase::kRunning) executor_->post([this] { drain(); });
+    if (phase_ != Phase::kStarting) return;
+    // Nobody was promised anything yet, and what is on the disk is as good as after a crash.
     sink_->flush(200);
     _exit(0);
   }
@@ -255,6 +255,10 @@ class Run {
 
   // Everything in the order in which it leans on each other; then the log has the last word.
   int leave(int code) {
+    {
+      std::lock_guard lock(mutex_);
+      phase_ = Phase::kLeaving;
+    }
     net_.reset();
     if (node_) {
       if (Status s = node_->close(); !s.ok()) {
@@ -262,8 +266,6 @@ class Run {
         code = 1;
       }
     }
-    // The executor's helper threads may still be at work for the node.
-    loop_runs_ = false;
     node_.reset();
     executor_.reset();
     engine_.reset();
@@ -275,8 +277,8 @@ class Run {
   const Config& config_;
   const PluginsConfig& plugin_config_;
   LogSink* sink_;
-  Ref<plugin::Log> log_;
-  Ref<plugin::Log> host_log_;
+  plugin::Log* log_;
+  plugin::Log* host_log_;
   Plugins plugins_{sink_};
   Ref<plugin::Engine> engine_;
   std::vector<Ref<plugin::Transport>> transports_;
@@ -284,8 +286,9 @@ class Run {
   std::unique_ptr<Node> node_;
   std::unique_ptr<Net> net_;
   std::vector<std::string> insecure_;
-  std::atomic<bool> loop_runs_{false};
-  std::atomic<bool> stop_was_asked_{false};
+  enum class Phase : uint32_t { kStarting, kRunning, kLeaving };
+  std::mutex mutex_;  // of phase_, which the signals' thread reads
+  Phase phase_ = Phase::kStarting;
   bool draining_ = false;
   int exit_code_ = 0;
 };
