@@ -101,7 +101,8 @@ TEST(Records, UnknownFieldsAreSkipped) {
       "12345678",
       6 + 5 + 9);
   KeyValueView kv;
-  ASSERT_TRUE(decode(bytes_of(unknown + bytes + unknown), &kv));
+  bytes = unknown + bytes + unknown;
+  ASSERT_TRUE(decode(bytes_of(bytes), &kv));
   EXPECT_EQ(kv.key, "k");
   EXPECT_EQ(kv.lease, 4);
 }

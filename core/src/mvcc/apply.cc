@@ -26,7 +26,7 @@ uint64_t fold_bytes(uint64_t hash, std::string_view bytes) {
     hash = fold(hash, word);
   }
   uint64_t word = 0;
-  std::memcpy(&word, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(&word, bytes.data(), bytes.size());
   return fold(hash, word);
 }
 

@@ -113,7 +113,8 @@ plugin::Status Recovery::take(plugin::ByteView key, plugin::ByteView value) {
   if (!open_record(key, value, &record))
     return corrupt("the record of " + describe(v.mod) + " fails its checksum");
   KeyValueView kv;
-  if (!decode(record, &kv) || (!v.tombstone && kv.mod != v.mod.main) || record.size > UINT32_MAX)
+  if (!decode(record, &kv) || kv.key.empty() || (!v.tombstone && kv.mod != v.mod.main) ||
+      record.size > UINT32_MAX)
     return corrupt("the record of " + describe(v.mod) + " is no key-value of that revision");
   if (v.mod.main > store_.state_.revision)
     return corrupt("the record of " + describe(v.mod) + " is above the current revision " +
