@@ -199,7 +199,14 @@ class Scenario {
 
   void check_events(const mvcc::Store::History& h, int64_t from, bool with_previous) {
     auto at = rig_.model.history.lower_bound({from, 0});
+    // A key that an entry changed twice (no transaction of a client's can) may have lost the first of the two
+    // events to a compaction at that very revision.
+    auto lost = [&] {
+      return at != rig_.model.history.end() && at->first.main <= rig_.model.compacted &&
+             !rig_.model.retained().contains(at->first);
+    };
     for (const mvcc::Event& event : h.events) {
+      while (lost() && at->first != event.revision) ++at;
       ASSERT_TRUE(at != rig_.model.history.end());
       EXPECT_EQ(event.revision, at->first);
       EXPECT_EQ(event.is_delete, at->second.tombstone);
@@ -212,6 +219,7 @@ class Scenario {
       }
       ++at;
     }
+    while (lost() && at->first.main < h.next) ++at;
     EXPECT_TRUE(at == rig_.model.history.end() || at->first.main >= h.next) << "an event is missing";
   }
 
