@@ -88,7 +88,8 @@ TEST(Lessor, ListsByRemainingTimeAndLimitsASweep) {
   EXPECT_EQ(lessor.take_expired(100 * kSecond, 2), std::vector<LeaseId>{3});
 }
 
-// Distribution: 20,000 steps; grant 20 %, renew 40 %, revoke 10 %, time +[0,2) s 30 %; a stall in 1 % of them.
+// Distribution: 20,000 steps; grant 20 %, renew 40 %, revoke 10 %, time +[0,2) s 30 %; a stall in 1 % of
+// them.
 TEST(Lessor, AgreesWithANaiveModel) {
   constexpr uint32_t kSeed = 20260811;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
@@ -101,13 +102,17 @@ TEST(Lessor, AgreesWithANaiveModel) {
   for (int step = 0; step < 20'000; ++step) {
     LeaseId id = 1 + static_cast<LeaseId>(random() % 50);
     switch (random() % 10) {
-      case 0: case 1:
+      case 0:
+      case 1:
         if (model.contains(id)) break;
         ttl[id] = 2 + static_cast<int64_t>(random() % 20);
         lessor.grant(id, ttl[id], now);
         model[id] = now + static_cast<uint64_t>(ttl[id]) * kSecond;
         break;
-      case 2: case 3: case 4: case 5: {
+      case 2:
+      case 3:
+      case 4:
+      case 5: {
         int64_t got = lessor.renew(id, now);
         ASSERT_EQ(got, model.contains(id) ? ttl[id] : 0);
         if (got != 0) model[id] = now + static_cast<uint64_t>(ttl[id]) * kSecond;

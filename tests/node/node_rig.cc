@@ -45,7 +45,8 @@ plugin::Status NodeRig::start() {
   host_ = plugin::make<PluginHost>(files.get(), log.get(), &executor.clock(), random_.get());
   plugin::Object* object = nullptr;
   if (plugin::Status s = descriptor_->create(host_.get(), {}, &object); !s.ok()) return s;
-  engine_ = plugin::Ref<plugin::Engine>::adopt(static_cast<plugin::Engine*>(object->query(plugin::Engine::kId)));
+  engine_ =
+      plugin::Ref<plugin::Engine>::adopt(static_cast<plugin::Engine*>(object->query(plugin::Engine::kId)));
   NodeEnvironment environment;
   environment.runtime.executor = &executor;
   environment.runtime.files = files.get();
@@ -89,7 +90,8 @@ void NodeRig::power_cut(PowerCut cut) {
   fatal.clear();
 }
 
-plugin::Ref<ClientCall> NodeRig::open(std::string_view method, std::vector<std::pair<std::string, std::string>> metadata,
+plugin::Ref<ClientCall> NodeRig::open(std::string_view method,
+                                      std::vector<std::pair<std::string, std::string>> metadata,
                                       uint64_t deadline_ns) {
   auto call = plugin::make<ClientCall>();
   std::vector<plugin::Header> headers;

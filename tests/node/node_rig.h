@@ -1,5 +1,5 @@
-// A whole node on virtual time and a disk that loses power, called as a transport would call it: the same server, log,
-// store and engine plugin as in production, without sockets.
+// A whole node on virtual time and a disk that loses power, called as a transport would call it: the same
+// server, log, store and engine plugin as in production, without sockets.
 #pragma once
 
 #include <memory>
@@ -66,7 +66,8 @@ class NodeRig {
   // As a power cut does: nothing of the process is left, and of the disk what `cut` keeps.
   void power_cut(PowerCut cut);
 
-  plugin::Ref<ClientCall> open(std::string_view method, std::vector<std::pair<std::string, std::string>> metadata = {},
+  plugin::Ref<ClientCall> open(std::string_view method,
+                               std::vector<std::pair<std::string, std::string>> metadata = {},
                                uint64_t deadline_ns = 0);
   // A unary call; `wait`: until nothing moves any more.
   template <typename Request>
@@ -79,7 +80,8 @@ class NodeRig {
     if (wait) executor.run_until_idle();
     return c;
   }
-  // The reply's bytes must outlive the message decoded from them: both live in the rig's arena until the next reply.
+  // The reply's bytes must outlive the message decoded from them: both live in the rig's arena until the next
+  // reply.
   template <typename Response>
   Response reply(const ClientCall& c, size_t i = 0) {
     Response response;

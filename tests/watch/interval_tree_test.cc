@@ -10,7 +10,8 @@
 namespace quorate::watch {
 namespace {
 
-// Distribution: 5,000 steps over 60 keys; 40 % insert, 20 % erase, 40 % look-ups; one range in ten is unbounded.
+// Distribution: 5,000 steps over 60 keys; 40 % insert, 20 % erase, 40 % look-ups; one range in ten is
+// unbounded.
 TEST(IntervalTree, FindsWhatAScanOfAllRangesFinds) {
   for (uint32_t seed = 1; seed <= 5; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);

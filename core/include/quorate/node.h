@@ -1,7 +1,9 @@
 // A member: Raft, write-ahead log, multi-version store, watches, leases, and the services that clients call.
 //
-// A node lives on one loop (Executor) and is a CallHandler: the host's listeners hand it calls. It opens no socket.
-//   start() [blocking, before the loop runs]  → begin() [loop] → ready → … → drain() [loop] → close() [blocking]
+// A node lives on one loop (Executor) and is a CallHandler: the host's listeners hand it calls. It opens no
+// socket.
+//   start() [blocking, before the loop runs]  → begin() [loop] → ready → … → drain() [loop] → close()
+//   [blocking]
 #pragma once
 
 #include <cstdint>
@@ -18,19 +20,20 @@ namespace quorate {
 
 struct NodeEnvironment {
   Runtime runtime;
-  plugin::Engine* engine = nullptr;      // outlives the node
-  uint64_t engine_capabilities = 0;      // from its descriptor
+  plugin::Engine* engine = nullptr;  // outlives the node
+  uint64_t engine_capabilities = 0;  // from its descriptor
 };
 
 // [loop]
 struct NodeEvents {
-  UniqueFunction<void()> on_ready;                        // the first linearizable read of this boot was applied
+  UniqueFunction<void()> on_ready;  // the first linearizable read of this boot was applied
   UniqueFunction<void(const std::string& why)> on_fatal;  // the node must not go on; the host logs and stops
 };
 
 class Node : public plugin::CallHandler {
  public:
-  // Opens or bootstraps the data directory. Errors are for the operator: they name the file and say what to do.
+  // Opens or bootstraps the data directory. Errors are for the operator: they name the file and say what to
+  // do.
   static plugin::Status start(NodeEnvironment, NodeOptions, NodeEvents, std::unique_ptr<Node>* out);
   virtual ~Node() = default;
 

@@ -21,8 +21,8 @@ struct NodeOptions {
   std::string wal_directory;   // absolute; empty: <data>/member/wal
   std::string cluster_token = "etcd-cluster";
   std::vector<std::pair<std::string, std::vector<std::string>>> initial_cluster;  // name, its peer URLs
-  std::vector<std::string> peer_urls;    // advertised
-  std::vector<std::string> client_urls;  // advertised
+  std::vector<std::string> peer_urls;                                             // advertised
+  std::vector<std::string> client_urls;                                           // advertised
 
   // The engine as plugins.toml names it; stamped into the data directory.
   std::string engine_name;  // "rocksdb"
@@ -31,9 +31,9 @@ struct NodeOptions {
   // Limits.
   uint64_t max_request_bytes = 1'572'864;
   uint32_t max_txn_ops = 128;
-  int64_t quota_bytes = 0;           // 0: 2 GiB; negative: none
+  int64_t quota_bytes = 0;            // 0: 2 GiB; negative: none
   uint64_t cache_bytes = 256u << 20;  // of records in memory
-  uint64_t client_memory_limit = 0;  // reserved for accounting; 0: none
+  uint64_t client_memory_limit = 0;   // reserved for accounting; 0: none
 
   // Time, in milliseconds unless said otherwise.
   uint64_t heartbeat_ms = 100;

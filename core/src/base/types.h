@@ -25,7 +25,7 @@ struct Tagged {
 };
 
 using Term = Tagged<struct TermTag>;
-using Index = Tagged<struct IndexTag>;       // of a log entry; the first is 1
+using Index = Tagged<struct IndexTag>;        // of a log entry; the first is 1
 using MemberId = Tagged<struct MemberIdTag>;  // 0: none
 using ClusterId = Tagged<struct ClusterIdTag>;
 

@@ -60,7 +60,8 @@ void Lessor::follow() {
 int64_t Lessor::renew(LeaseId id, uint64_t now_ns) {
   auto at = leases_.find(id);
   if (!leading_ || at == leases_.end() || at->second.revoking) return 0;
-  at->second.deadline_ns = deadline(now_ns, at->second.ttl_seconds);  // its entry in the heap is looked at again
+  at->second.deadline_ns =
+      deadline(now_ns, at->second.ttl_seconds);  // its entry in the heap is looked at again
   return at->second.ttl_seconds;
 }
 

@@ -1,9 +1,9 @@
 // Leases: replicated grants and attachments, and the leader's deadlines.
 //
-// What is granted and which keys are attached is replicated state, changed by apply alone. When a lease ends is the
-// leader's business: deadlines live on its monotonic clock, an expiry becomes a proposed revoke, and only the applied
-// revoke removes anything. A lease is never ended early: a new leader gives each its full time again, and a stall of
-// the loop is added to every deadline. etcd-surface §1.5.
+// What is granted and which keys are attached is replicated state, changed by apply alone. When a lease ends
+// is the leader's business: deadlines live on its monotonic clock, an expiry becomes a proposed revoke, and
+// only the applied revoke removes anything. A lease is never ended early: a new leader gives each its full
+// time again, and a stall of the loop is added to every deadline. etcd-surface §1.5.
 //
 // [loop]
 #pragma once
@@ -28,7 +28,9 @@ class Lessor {
   explicit Lessor(int64_t min_ttl_seconds) : min_ttl_(min_ttl_seconds) {}
 
   // ---- Apply.
-  int64_t effective_ttl(int64_t asked_seconds) const { return asked_seconds < min_ttl_ ? min_ttl_ : asked_seconds; }
+  int64_t effective_ttl(int64_t asked_seconds) const {
+    return asked_seconds < min_ttl_ ? min_ttl_ : asked_seconds;
+  }
   bool exists(LeaseId id) const { return leases_.contains(id); }
   // REQUIRES: !exists(id). `now_ns`: when the time begins, if this member leads.
   void grant(LeaseId id, int64_t ttl_seconds, uint64_t now_ns);
@@ -46,17 +48,18 @@ class Lessor {
   void add_stall(uint64_t ns) { stalled_ns_ += ns; }
   // The granted time in seconds, or 0: unknown, or about to be revoked.
   int64_t renew(LeaseId id, uint64_t now_ns);
-  // Up to `limit` leases whose time is over and for which no revoke is under way; they count as under way from now on.
+  // Up to `limit` leases whose time is over and for which no revoke is under way; they count as under way
+  // from now on.
   std::vector<LeaseId> take_expired(uint64_t now_ns, size_t limit);
   // The revoke of `id` failed: ask again at the next sweep.
   void revoke_failed(LeaseId id);
   bool revoke_under_way(LeaseId id) const;
 
   // ---- Questions.
-  int64_t granted_ttl(LeaseId id) const;                      // 0: unknown
+  int64_t granted_ttl(LeaseId id) const;                         // 0: unknown
   int64_t remaining_seconds(LeaseId id, uint64_t now_ns) const;  // floor; the full time on a follower
   const std::set<std::string, std::less<>>* keys(LeaseId id) const;
-  std::vector<LeaseId> by_remaining_time() const;             // the shortest first; ties by id
+  std::vector<LeaseId> by_remaining_time() const;  // the shortest first; ties by id
   size_t size() const { return leases_.size(); }
 
  private:
@@ -66,7 +69,8 @@ class Lessor {
     bool revoking = false;
     std::set<std::string, std::less<>> keys;
   };
-  // Deadlines only ever move away, so an entry of the heap is a lower bound: when it comes up, it is looked at again.
+  // Deadlines only ever move away, so an entry of the heap is a lower bound: when it comes up, it is looked
+  // at again.
   struct Due {
     uint64_t deadline_ns;
     LeaseId id;

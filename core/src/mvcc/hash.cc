@@ -164,6 +164,13 @@ class HashOp final : public plugin::ReadSink, public std::enable_shared_from_thi
 
 void StoreImpl::hash_kv(int64_t revision, UniqueFunction<void(const Hash&)> done) {
   Hash refused;
+  if (revision < 0) {  // as etcd answers it: the hash of no record at all
+    refused.hash = crc32c(kRecordsBucket.data(), kRecordsBucket.size());
+    refused.revision = revision;
+    refused.compacted = state_.compacted;
+    refused.current_revision = state_.revision;
+    return done(refused);
+  }
   refused.error = check_revision(&revision);
   if (refused.error == ReadError::kNone) {
     std::make_shared<HashOp>(this, false, std::move(done))->start(revision);

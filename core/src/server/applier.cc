@@ -19,9 +19,12 @@ constexpr std::string_view kAlarmPrefix = "alarm/";
 constexpr std::string_view kMemberPrefix = "member/";
 constexpr std::string_view kClusterVersionKey = "cluster_version";
 
-std::string lease_key(int64_t id) { return std::string(kLeasePrefix) + api::to_hex(static_cast<uint64_t>(id)); }
+std::string lease_key(int64_t id) {
+  return std::string(kLeasePrefix) + api::to_hex(static_cast<uint64_t>(id));
+}
 std::string alarm_key(const Alarms::Alarm& a) {
-  return std::string(kAlarmPrefix) + api::to_hex(a.member) + "/" + std::to_string(static_cast<int32_t>(a.type));
+  return std::string(kAlarmPrefix) + api::to_hex(a.member) + "/" +
+         std::to_string(static_cast<int32_t>(a.type));
 }
 std::string member_key(uint64_t id) { return std::string(kMemberPrefix) + api::to_hex(id); }
 
@@ -36,18 +39,21 @@ bool parse_decimal(std::string_view text, int64_t* out) {
 
 }  // namespace
 
-// ---- Restoring -------------------------------------------------------------------------------------------------------
+// ---- Restoring
+// -------------------------------------------------------------------------------------------------------
 
 plugin::Status Applier::restore(const mvcc::Recovered& recovered, uint64_t now_ns) {
   auto damaged = [](std::string_view key) {
-    return plugin::Status(plugin::Code::kCorruption, "the meta record '" + std::string(key) + "' is malformed");
+    return plugin::Status(plugin::Code::kCorruption,
+                          "the meta record '" + std::string(key) + "' is malformed");
   };
   for (const auto& [key, value] : recovered.meta) {
     std::string_view name = key;
     if (name.starts_with(kLeasePrefix)) {
       uint64_t id = 0;
       int64_t ttl = 0;
-      if (!parse_hex(name.substr(kLeasePrefix.size()), &id) || !parse_decimal(value, &ttl)) return damaged(key);
+      if (!parse_hex(name.substr(kLeasePrefix.size()), &id) || !parse_decimal(value, &ttl))
+        return damaged(key);
       state_.lessor.grant(static_cast<int64_t>(id), ttl, now_ns);
     } else if (name.starts_with(kAlarmPrefix)) {
       name.remove_prefix(kAlarmPrefix.size());
@@ -67,11 +73,13 @@ plugin::Status Applier::restore(const mvcc::Recovered& recovered, uint64_t now_n
       state_.membership.cluster_version = value;
     }
   }
-  state_.store.for_each_leased([&](std::string_view key, int64_t lease) { state_.lessor.move_key(key, 0, lease); });
+  state_.store.for_each_leased(
+      [&](std::string_view key, int64_t lease) { state_.lessor.move_key(key, 0, lease); });
   return {};
 }
 
-// ---- Deciding records ------------------------------------------------------------------------------------------------
+// ---- Deciding records
+// ------------------------------------------------------------------------------------------------
 
 std::vector<mvcc::KeyVersion> Applier::missing(const plugin::Buffer& data) {
   std::vector<mvcc::KeyVersion> needed, cold;
@@ -104,7 +112,8 @@ bool Applier::resolve(const mvcc::KeyVersion& version, mvcc::Record record) {
   return ok;
 }
 
-// ---- Applying --------------------------------------------------------------------------------------------------------
+// ---- Applying
+// --------------------------------------------------------------------------------------------------------
 
 std::span<const mvcc::Event> Applier::apply(Index index, Term term, const plugin::Buffer& data, bool answer,
                                             uint64_t now_ns, Outcome* out) {
@@ -125,17 +134,27 @@ void Applier::apply_nothing(Index index, Term term) {
   state_.store.apply(index, term, [](mvcc::Apply&) {});
 }
 
-void Applier::dispatch(mvcc::Apply& apply, const EntryView& entry, bool answer, uint64_t now_ns, Outcome* out) {
+void Applier::dispatch(mvcc::Apply& apply, const EntryView& entry, bool answer, uint64_t now_ns,
+                       Outcome* out) {
   switch (entry.kind) {
-    case EntryKind::kPut: return put(apply, entry.request, answer, out);
-    case EntryKind::kDeleteRange: return remove(apply, entry.request, answer, out);
-    case EntryKind::kTxn: return txn(apply, entry.request, answer, out);
-    case EntryKind::kCompaction: return compact(apply, entry.request, out);
-    case EntryKind::kLeaseGrant: return grant(apply, entry.request, now_ns, out);
-    case EntryKind::kLeaseRevoke: return revoke(apply, entry.request, out);
-    case EntryKind::kAlarm: return alarm(apply, entry.request, out);
-    case EntryKind::kPublish: return publish(apply, entry.request, out);
-    case EntryKind::kClusterVersion: return cluster_version(apply, entry.request, out);
+    case EntryKind::kPut:
+      return put(apply, entry.request, answer, out);
+    case EntryKind::kDeleteRange:
+      return remove(apply, entry.request, answer, out);
+    case EntryKind::kTxn:
+      return txn(apply, entry.request, answer, out);
+    case EntryKind::kCompaction:
+      return compact(apply, entry.request, out);
+    case EntryKind::kLeaseGrant:
+      return grant(apply, entry.request, now_ns, out);
+    case EntryKind::kLeaseRevoke:
+      return revoke(apply, entry.request, out);
+    case EntryKind::kAlarm:
+      return alarm(apply, entry.request, out);
+    case EntryKind::kPublish:
+      return publish(apply, entry.request, out);
+    case EntryKind::kClusterVersion:
+      return cluster_version(apply, entry.request, out);
   }
 }
 
@@ -150,7 +169,8 @@ bool Applier::refused(bool needs_space, Outcome* out) const {
 
 namespace {
 
-// A request in the log was checked before it was proposed; what does not decode came from a broken or hostile leader.
+// A request in the log was checked before it was proposed; what does not decode came from a broken or hostile
+// leader.
 template <typename Request>
 bool decode_request(std::string_view bytes, wire::Arena& arena, Request* request, Outcome* out) {
   if (wire::decode(request, bytes, arena) == wire::DecodeError::kNone) return true;
@@ -228,7 +248,9 @@ void Applier::alarm(mvcc::Apply& apply, std::string_view bytes, Outcome* out) {
   if (!decode_request(bytes, arena, &r, out)) return;
   const Alarms::Alarm alarm{r.memberID, r.alarm};
   switch (r.action) {
-    case api::AlarmRequest::AlarmAction::kGet: out->alarms = state_.alarms.get(r.alarm); return;
+    case api::AlarmRequest::AlarmAction::kGet:
+      out->alarms = state_.alarms.get(r.alarm);
+      return;
     case api::AlarmRequest::AlarmAction::kActivate:
       if (r.alarm == AlarmType::kNone) return;
       state_.alarms.activate(alarm);
@@ -249,7 +271,8 @@ void Applier::publish(mvcc::Apply& apply, std::string_view bytes, Outcome* out) 
     out->error = api::untranslated("etcdserver: malformed request in a log entry");
     return;
   }
-  // Only names and client URLs are published; who is a member, and how peers reach it, is decided by membership changes.
+  // Only names and client URLs are published; who is a member, and how peers reach it, is decided by
+  // membership changes.
   if (const MemberInfo* known = state_.membership.find(info.id)) {
     info.peer_urls = known->peer_urls;
     info.is_learner = known->is_learner;

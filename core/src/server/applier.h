@@ -1,5 +1,6 @@
-// Turns committed entries into changes of the replicated state. A pure function of the log and that state: it looks at
-// no clock, no local option, no size on the disk. What is local (deadlines of leases, answers) is kept apart.
+// Turns committed entries into changes of the replicated state. A pure function of the log and that state: it
+// looks at no clock, no local option, no size on the disk. What is local (deadlines of leases, answers) is
+// kept apart.
 //
 // [loop]
 #pragma once
@@ -45,14 +46,15 @@ class Applier {
   // Restores the state that meta records hold. An error names the record.
   plugin::Status restore(const mvcc::Recovered&, uint64_t now_ns);
 
-  // The versions whose records decide how the entry applies and that are not in memory; empty: apply() may be called.
-  // The caller fetches them and hands them to resolve(), then asks again.
+  // The versions whose records decide how the entry applies and that are not in memory; empty: apply() may be
+  // called. The caller fetches them and hands them to resolve(), then asks again.
   std::vector<mvcc::KeyVersion> missing(const plugin::Buffer& data);
   // False: the record is not what it should be.
   bool resolve(const mvcc::KeyVersion&, mvcc::Record);
 
   // Applies the entry. `answer`: someone waits for the outcome. The events live until the next apply.
-  std::span<const mvcc::Event> apply(Index, Term, const plugin::Buffer& data, bool answer, uint64_t now_ns, Outcome* out);
+  std::span<const mvcc::Event> apply(Index, Term, const plugin::Buffer& data, bool answer, uint64_t now_ns,
+                                     Outcome* out);
   // An entry that changes no state of ours (a no-op, a membership change): only the applied index moves.
   void apply_nothing(Index, Term);
 

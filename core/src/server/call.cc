@@ -4,11 +4,13 @@
 
 namespace quorate::server {
 
-Call::Call(Server& server, const api::Method& method, const plugin::CallInfo& info, plugin::ServerWriter* writer)
+Call::Call(Server& server, const api::Method& method, const plugin::CallInfo& info,
+           plugin::ServerWriter* writer)
     : server_(server), method_(method), writer_(plugin::Ref<plugin::ServerWriter>::share(writer)) {
   for (const plugin::Header& h : info.metadata) {
     std::string_view name(h.name.chars(), h.name.size);
-    if (name == "hasleader" && std::string_view(h.value.chars(), h.value.size) == "true") require_leader_ = true;
+    if (name == "hasleader" && std::string_view(h.value.chars(), h.value.size) == "true")
+      require_leader_ = true;
   }
   deadline_ns_ = info.deadline_ns;
   if (method.kind == api::MethodKind::kUnary && method.work != api::Work::kLocal) {
@@ -63,7 +65,8 @@ void UnaryCall::on_message(plugin::Buffer message) noexcept {
 void UnaryCall::on_half_close() noexcept {
   if (dispatched_ || ended()) return;
   dispatched_ = true;
-  finish({api::GrpcCode::kInternal, "cardinality violation: received no request message from non-client-streaming RPC"});
+  finish({api::GrpcCode::kInternal,
+          "cardinality violation: received no request message from non-client-streaming RPC"});
 }
 
 }  // namespace quorate::server

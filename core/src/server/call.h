@@ -1,7 +1,7 @@
 // A client's call on the server's side: what it asked, when its time is over, and how it is answered.
 //
-// [loop] Ref-counted by the transport (it is the call's StreamReader) and by whatever work is under way for it. Once
-// it has ended, by an answer or by the client, answering again does nothing.
+// [loop] Ref-counted by the transport (it is the call's StreamReader) and by whatever work is under way for
+// it. Once it has ended, by an answer or by the client, answering again does nothing.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -40,7 +40,8 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
     finish_ok();
   }
 
-  // Its time is over. Unary calls that wait for the cluster get etcd's own time-out, too: whichever comes first.
+  // Its time is over. Unary calls that wait for the cluster get etcd's own time-out, too: whichever comes
+  // first.
   void expire();
   uint64_t deadline_ns() const { return deadline_ns_; }
 
@@ -88,7 +89,7 @@ struct ByDeadline {
 using DeadlineSet = boost::intrusive::multiset<Call, boost::intrusive::base_hook<DeadlineHook>,
                                                boost::intrusive::compare<ByDeadline>,
                                                boost::intrusive::constant_time_size<false>>;
-using OpenList =
-    boost::intrusive::list<Call, boost::intrusive::base_hook<OpenHook>, boost::intrusive::constant_time_size<false>>;
+using OpenList = boost::intrusive::list<Call, boost::intrusive::base_hook<OpenHook>,
+                                        boost::intrusive::constant_time_size<false>>;
 
 }  // namespace quorate::server

@@ -1,5 +1,5 @@
-// Compaction by itself: every so often, to what the store was a while ago, or to a number of revisions. Runs on the
-// leader only. etcd-surface §6.5.
+// Compaction by itself: every so often, to what the store was a while ago, or to a number of revisions. Runs
+// on the leader only. etcd-surface §6.5.
 //
 // [loop]
 #pragma once
@@ -38,10 +38,10 @@ class Compactor {
   Hooks hooks_;
   TimerId timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::deque<int64_t> samples_;    // of the revision, one per tick, over the period
-  int64_t last_revision_ = 0;      // compacted to
+  std::deque<int64_t> samples_;  // of the revision, one per tick, over the period
+  int64_t last_revision_ = 0;    // compacted to
   uint64_t last_success_ns_ = 0;
-  bool first_ = true;              // the first compaction waits for a whole period
+  bool first_ = true;  // the first compaction waits for a whole period
 };
 
 }  // namespace quorate::server

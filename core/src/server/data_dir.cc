@@ -39,7 +39,8 @@ Status remove_tree(FileSystem& files, const std::string& path, int depth) {
     const std::string child = path + "/" + name;
     plugin::FileStat stat;
     if (Status s = files.stat(child.c_str(), &stat); !s.ok()) return s;
-    Status removed = stat.is_directory != 0 ? remove_tree(files, child, depth - 1) : files.remove(child.c_str());
+    Status removed =
+        stat.is_directory != 0 ? remove_tree(files, child, depth - 1) : files.remove(child.c_str());
     if (!removed.ok()) return removed;
   }
   return status.ok() ? files.remove(path.c_str()) : status;
@@ -55,13 +56,15 @@ Status DataDir::open(FileSystem& files, const std::string& data, const std::stri
   plugin::FileStat stat;
   if (files.stat((member_ + "/snap/db").c_str(), &stat).ok()) {
     return Status(Code::kIncompatible,
-                  data + " was written by etcd, whose files this version cannot take over; start with another "
-                         "--data-dir and copy the keys with etcdctl make-mirror");
+                  data +
+                      " was written by etcd, whose files this version cannot take over; start with another "
+                      "--data-dir and copy the keys with etcdctl make-mirror");
   }
   const std::string lock = member_ + "/lock";
   Status locked = files.lock(lock.c_str(), lock_.out());
   if (locked.code() == Code::kBusy) {
-    return Status(Code::kBusy, "another process is using the data directory " + data + " (it holds " + lock + ")");
+    return Status(Code::kBusy,
+                  "another process is using the data directory " + data + " (it holds " + lock + ")");
   }
   if (!locked.ok()) return locked;
   if (Status s = files.make_dir(wal_.c_str()); !s.ok()) return s;
@@ -81,7 +84,8 @@ Status DataDir::new_engine_directory(std::string_view engine, std::string* name)
   std::vector<std::string> names;
   if (Status s = list(&names); !s.ok()) return s;
   unsigned long long highest = 0;
-  for (const std::string& n : names) highest = std::max(highest, std::strtoull(n.c_str() + n.rfind('-') + 1, nullptr, 16));
+  for (const std::string& n : names)
+    highest = std::max(highest, std::strtoull(n.c_str() + n.rfind('-') + 1, nullptr, 16));
   char number[24];
   std::snprintf(number, sizeof number, "-%016llx", highest + 1);
   *name = std::string(engine) + number;

@@ -17,18 +17,21 @@ namespace quorate::server {
 
 class DataDir {
  public:
-  // Creates what is missing and takes the lock. Errors: busy (another process), incompatible (a directory that etcd
-  // wrote), io, no_space.
+  // Creates what is missing and takes the lock. Errors: busy (another process), incompatible (a directory
+  // that etcd wrote), io, no_space.
   plugin::Status open(FileSystem& files, const std::string& data, const std::string& wal);
   const std::string& wal_directory() const { return wal_; }
   const std::string& member_directory() const { return member_; }
-  std::string path(std::string_view engine_directory) const { return member_ + "/" + std::string(engine_directory); }
+  std::string path(std::string_view engine_directory) const {
+    return member_ + "/" + std::string(engine_directory);
+  }
 
   // The name for an engine's directory that is not in use yet: "rocksdb-0000000000000001".
   plugin::Status new_engine_directory(std::string_view engine, std::string* name);
   // The engine that a directory's name speaks of: "rocksdb".
   static std::string_view engine_of(std::string_view directory);
-  // Deletes engine directories other than `keep`: leftovers of an install or a migration that was not finished.
+  // Deletes engine directories other than `keep`: leftovers of an install or a migration that was not
+  // finished.
   plugin::Status remove_others(std::string_view keep);
   void close() { lock_.reset(); }
 

@@ -15,7 +15,8 @@ plugin::Buffer encode_entry(EntryKind kind, std::string_view request) {
 std::optional<EntryView> decode_entry(const plugin::Buffer& data) {
   if (data.empty()) return std::nullopt;
   const uint8_t kind = data.data()[0];
-  if (kind < static_cast<uint8_t>(EntryKind::kPut) || kind > static_cast<uint8_t>(EntryKind::kClusterVersion)) {
+  if (kind < static_cast<uint8_t>(EntryKind::kPut) ||
+      kind > static_cast<uint8_t>(EntryKind::kClusterVersion)) {
     return std::nullopt;
   }
   return EntryView{static_cast<EntryKind>(kind), {data.chars() + 1, data.size() - 1}};

@@ -1,5 +1,5 @@
-// What the log's normal entries hold: one byte of kind, then the request as the client encoded it (protobuf), with
-// what the proposer decided (a lease's id and time) filled in. docs/formats.md.
+// What the log's normal entries hold: one byte of kind, then the request as the client encoded it (protobuf),
+// with what the proposer decided (a lease's id and time) filled in. docs/formats.md.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ enum class EntryKind : uint8_t {
   kDeleteRange = 2,
   kTxn = 3,
   kCompaction = 4,
-  kLeaseGrant = 5,   // ID and the effective TTL are set
+  kLeaseGrant = 5,  // ID and the effective TTL are set
   kLeaseRevoke = 6,
   kAlarm = 7,
-  kPublish = 8,      // api::Member: a member's name and client URLs
+  kPublish = 8,  // api::Member: a member's name and client URLs
   kClusterVersion = 9,
 };
 

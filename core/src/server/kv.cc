@@ -8,12 +8,18 @@ namespace quorate::server {
 
 api::RpcError to_error(mvcc::ReadError error, const std::string& text) {
   switch (error) {
-    case mvcc::ReadError::kNone: return {};
-    case mvcc::ReadError::kCompacted: return api::rpc_error(api::Error::kCompacted);
-    case mvcc::ReadError::kFuture: return api::rpc_error(api::Error::kFutureRev);
-    case mvcc::ReadError::kCorrupt: return {api::GrpcCode::kDataLoss, "etcdserver: " + text};
-    case mvcc::ReadError::kEngine: return {api::GrpcCode::kUnavailable, "etcdserver: " + text};
-    case mvcc::ReadError::kStopped: return api::rpc_error(api::Error::kStopped);
+    case mvcc::ReadError::kNone:
+      return {};
+    case mvcc::ReadError::kCompacted:
+      return api::rpc_error(api::Error::kCompacted);
+    case mvcc::ReadError::kFuture:
+      return api::rpc_error(api::Error::kFutureRev);
+    case mvcc::ReadError::kCorrupt:
+      return {api::GrpcCode::kDataLoss, "etcdserver: " + text};
+    case mvcc::ReadError::kEngine:
+      return {api::GrpcCode::kUnavailable, "etcdserver: " + text};
+    case mvcc::ReadError::kStopped:
+      return api::rpc_error(api::Error::kStopped);
   }
   return api::untranslated("etcdserver: unknown read error");
 }
@@ -23,9 +29,10 @@ namespace {
 
 // The answer to a write: the header and, with the records that the client asked for, the rest.
 template <typename Encode>
-void answer_with_records(Server& server, UnaryCall& call, int64_t revision, std::vector<mvcc::KeyVersion> versions,
-                         Encode encode) {
-  auto answer = [&server, revision, encode = std::move(encode)](UnaryCall& c, std::span<const mvcc::Record> records) {
+void answer_with_records(Server& server, UnaryCall& call, int64_t revision,
+                         std::vector<mvcc::KeyVersion> versions, Encode encode) {
+  auto answer = [&server, revision, encode = std::move(encode)](UnaryCall& c,
+                                                                std::span<const mvcc::Record> records) {
     size_t size = HeaderWriter::kMaxSize + 16;
     for (const mvcc::Record& record : records) size += record.size + 8;
     wire::Writer out(size);
@@ -35,20 +42,21 @@ void answer_with_records(Server& server, UnaryCall& call, int64_t revision, std:
     c.reply(out.take());
   };
   if (versions.empty()) return answer(call, {});
-  server.store().fetch(std::move(versions), [call = plugin::Ref<UnaryCall>::share(&call),
-                                             answer = std::move(answer)](const mvcc::Store::Fetched& fetched) {
-    if (fetched.error != mvcc::ReadError::kNone) return call->finish(to_error(fetched.error, fetched.text));
-    answer(*call, fetched.records);
-  });
+  server.store().fetch(std::move(versions),
+                       [call = plugin::Ref<UnaryCall>::share(&call),
+                        answer = std::move(answer)](const mvcc::Store::Fetched& fetched) {
+                         if (fetched.error != mvcc::ReadError::kNone)
+                           return call->finish(to_error(fetched.error, fetched.text));
+                         answer(*call, fetched.records);
+                       });
 }
 
 void answer_op(Server& server, UnaryCall& call, Outcome& outcome) {
   std::vector<mvcc::KeyVersion> versions;
   collect_records(outcome.op, &versions);
   answer_with_records(server, call, outcome.revision, std::move(versions),
-                      [op = std::make_shared<OpOutcome>(std::move(outcome.op))](RecordCursor& records, wire::Writer& out) {
-                        encode_op_body(*op, records, out);
-                      });
+                      [op = std::make_shared<OpOutcome>(std::move(outcome.op))](
+                          RecordCursor& records, wire::Writer& out) { encode_op_body(*op, records, out); });
 }
 
 // The error of the first range that could not be read, wherever it is nested.
@@ -68,9 +76,8 @@ void answer_txn(Server& server, UnaryCall& call, TxnOutcome outcome) {
   collect_records(outcome, &versions);
   const int64_t revision = outcome.revision;
   answer_with_records(server, call, revision, std::move(versions),
-                      [txn = std::make_shared<TxnOutcome>(std::move(outcome))](RecordCursor& records, wire::Writer& out) {
-                        encode_txn_body(*txn, records, out);
-                      });
+                      [txn = std::make_shared<TxnOutcome>(std::move(outcome))](
+                          RecordCursor& records, wire::Writer& out) { encode_txn_body(*txn, records, out); });
 }
 
 // Puts whose answer is a header alone, by far the most frequent.
@@ -84,8 +91,8 @@ void answer_put(Server& server, UnaryCall& call, Outcome& outcome) {
 void read_range(Server& server, plugin::Ref<UnaryCall> call, const mvcc::RangeQuery& query) {
   server.store().range(query, [&server, call = std::move(call)](const mvcc::RangeResult& result) {
     if (result.error != mvcc::ReadError::kNone) return call->finish(to_error(result.error, result.text));
-    call->reply(encode_range(server.header(), result.current_revision, server.term(), result.records, result.more,
-                             result.count));
+    call->reply(encode_range(server.header(), result.current_revision, server.term(), result.records,
+                             result.more, result.count));
   });
 }
 
@@ -104,22 +111,26 @@ void read_txn(Server& server, plugin::Ref<UnaryCall> call, const api::TxnRequest
   };
   if (deciding.empty()) return run(*call, request, DecidingRecords());
   auto versions = deciding;
-  server.store().fetch(std::move(versions), [&server, run, call = std::move(call), deciding = std::move(deciding)](
-                                                const mvcc::Store::Fetched& fetched) mutable {
-    if (fetched.error != mvcc::ReadError::kNone) return call->finish(to_error(fetched.error, fetched.text));
-    DecidingRecords records;
-    for (size_t i = 0; i < deciding.size(); ++i) records.add(deciding[i].mod, std::string(value_of(fetched.records[i])));
-    wire::Arena arena;
-    api::TxnRequest txn;
-    if (!decode_call(*call, arena, &txn)) return;
-    // The state may have moved on while the records were read: what decides now must be what was read.
-    std::vector<mvcc::KeyVersion> now;
-    collect_deciding(txn, server.store(), &now);
-    for (const mvcc::KeyVersion& version : now) {
-      if (!records.has(version)) return read_txn(server, std::move(call), txn);
-    }
-    run(*call, txn, records);
-  });
+  server.store().fetch(std::move(versions),
+                       [&server, run, call = std::move(call),
+                        deciding = std::move(deciding)](const mvcc::Store::Fetched& fetched) mutable {
+                         if (fetched.error != mvcc::ReadError::kNone)
+                           return call->finish(to_error(fetched.error, fetched.text));
+                         DecidingRecords records;
+                         for (size_t i = 0; i < deciding.size(); ++i)
+                           records.add(deciding[i].mod, std::string(value_of(fetched.records[i])));
+                         wire::Arena arena;
+                         api::TxnRequest txn;
+                         if (!decode_call(*call, arena, &txn)) return;
+                         // The state may have moved on while the records were read: what decides now must be
+                         // what was read.
+                         std::vector<mvcc::KeyVersion> now;
+                         collect_deciding(txn, server.store(), &now);
+                         for (const mvcc::KeyVersion& version : now) {
+                           if (!records.has(version)) return read_txn(server, std::move(call), txn);
+                         }
+                         run(*call, txn, records);
+                       });
 }
 
 }  // namespace
@@ -132,9 +143,8 @@ void range(Server& server, plugin::Ref<UnaryCall> call) {
   // The query's interval points into the call's message, which the call keeps.
   const mvcc::RangeQuery query = to_query(request);
   if (request.serializable) return read_range(server, std::move(call), query);
-  server.read_barrier(call, [&server, query](UnaryCall& c) {
-    read_range(server, plugin::Ref<UnaryCall>::share(&c), query);
-  });
+  server.read_barrier(
+      call, [&server, query](UnaryCall& c) { read_range(server, plugin::Ref<UnaryCall>::share(&c), query); });
 }
 
 void put(Server& server, plugin::Ref<UnaryCall> call) {
@@ -162,7 +172,8 @@ void txn(Server& server, plugin::Ref<UnaryCall> call) {
   wire::Arena arena;
   api::TxnRequest request;
   if (!decode_call(*call, arena, &request)) return;
-  if (auto error = check_txn(request, server.options().max_txn_ops)) return call->finish(api::rpc_error(*error));
+  if (auto error = check_txn(request, server.options().max_txn_ops))
+    return call->finish(api::rpc_error(*error));
   if (is_read_only(request)) {
     if (is_serializable(request)) return read_txn(server, std::move(call), request);
     return server.read_barrier(call, [&server](UnaryCall& c) {
@@ -185,15 +196,16 @@ void compact(Server& server, plugin::Ref<UnaryCall> call) {
   if (!decode_call(*call, arena, &request)) return;
   const bool physical = request.physical;
   const std::string_view bytes(call->message().chars(), call->message().size());
-  server.propose(EntryKind::kCompaction, bytes, std::move(call), [&server, physical](UnaryCall& c, Outcome& outcome) {
-    auto answer = [&server, revision = outcome.revision](UnaryCall& done) {
-      wire::Writer out(HeaderWriter::kMaxSize);
-      server.header().write(out, revision, server.term());
-      done.reply(out.take());
-    };
-    if (!physical) return answer(c);
-    server.store().when_scrubbed([answer, keep = plugin::Ref<UnaryCall>::share(&c)] { answer(*keep); });
-  });
+  server.propose(
+      EntryKind::kCompaction, bytes, std::move(call), [&server, physical](UnaryCall& c, Outcome& outcome) {
+        auto answer = [&server, revision = outcome.revision](UnaryCall& done) {
+          wire::Writer out(HeaderWriter::kMaxSize);
+          server.header().write(out, revision, server.term());
+          done.reply(out.take());
+        };
+        if (!physical) return answer(c);
+        server.store().when_scrubbed([answer, keep = plugin::Ref<UnaryCall>::share(&c)] { answer(*keep); });
+      });
 }
 
 }  // namespace kv

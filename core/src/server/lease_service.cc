@@ -17,8 +17,8 @@ void grant(Server& server, plugin::Ref<UnaryCall> call) {
   server.propose(EntryKind::kLeaseGrant, wire::encode_to_string(request), std::move(call),
                  [&server](UnaryCall& c, Outcome& outcome) {
                    const api::ResponseHeader header = server.make_header(outcome.revision);
-                   c.reply(wire::encode_to_buffer(
-                       api::LeaseGrantResponse{.header = &header, .ID = outcome.lease_id, .TTL = outcome.lease_ttl}));
+                   c.reply(wire::encode_to_buffer(api::LeaseGrantResponse{
+                       .header = &header, .ID = outcome.lease_id, .TTL = outcome.lease_ttl}));
                  });
 }
 
@@ -63,8 +63,8 @@ void list(Server& server, plugin::Ref<UnaryCall> call) {
 
 namespace {
 
-// Each keep-alive is answered in order, after a quorum round that began after it came: a leader that was deposed
-// without knowing extends nothing.
+// Each keep-alive is answered in order, after a quorum round that began after it came: a leader that was
+// deposed without knowing extends nothing.
 class KeepAliveCall final : public Call {
  public:
   using Call::Call;
@@ -74,9 +74,10 @@ class KeepAliveCall final : public Call {
     wire::Arena arena;
     api::LeaseKeepAliveRequest request;
     auto error = wire::decode(&request, {message.chars(), message.size()}, arena);
-    if (error != wire::DecodeError::kNone) return finish(api::undecodable_stream_message(wire::text_of(error)));
-    // The header comes from before the renewal: who sees a lease renewed at revision r must not have missed its
-    // revoke at r (etcd-surface §3.2).
+    if (error != wire::DecodeError::kNone)
+      return finish(api::undecodable_stream_message(wire::text_of(error)));
+    // The header comes from before the renewal: who sees a lease renewed at revision r must not have missed
+    // its revoke at r (etcd-surface §3.2).
     const int64_t revision = server().store().revision();
     ++pending_;
     server().pipeline().read_index(

@@ -11,8 +11,10 @@ namespace quorate {
 using plugin::Code;
 using plugin::Status;
 
-Status Node::start(NodeEnvironment environment, NodeOptions options, NodeEvents events, std::unique_ptr<Node>* out) {
-  auto server = std::make_unique<server::Server>(std::move(environment), std::move(options), std::move(events));
+Status Node::start(NodeEnvironment environment, NodeOptions options, NodeEvents events,
+                   std::unique_ptr<Node>* out) {
+  auto server =
+      std::make_unique<server::Server>(std::move(environment), std::move(options), std::move(events));
   if (Status status = server->open(); !status.ok()) return status;
   *out = std::move(server);
   return {};
@@ -94,7 +96,8 @@ Status Server::bootstrap() {
     ids.push_back(MemberId(info.id));
     membership_.set(std::move(info));
   }
-  if (membership_.self == 0) return Status(Code::kInvalid, "--initial-cluster does not contain --name " + options_.name);
+  if (membership_.self == 0)
+    return Status(Code::kInvalid, "--initial-cluster does not contain --name " + options_.name);
   std::sort(ids.begin(), ids.end());
   membership_.cluster_id = api::cluster_id(ids).value;
 
@@ -119,8 +122,9 @@ Status Server::recover(wal::Recovered* log) {
   Status status = wal::Wal::recover(environment_.runtime, wal_options, log, &wal_);
   if (log->corruption) {
     const wal::Corruption& c = *log->corruption;
-    return Status(Code::kCorruption, "the write-ahead log is damaged: " + c.file + " at offset " + std::to_string(c.offset) +
-                                         ": " + c.what + "; nothing was changed. Restore the file from a copy, or start "
+    return Status(Code::kCorruption, "the write-ahead log is damaged: " + c.file + " at offset " +
+                                         std::to_string(c.offset) + ": " + c.what +
+                                         "; nothing was changed. Restore the file from a copy, or start "
                                          "this member anew from its cluster");
   }
   return status;
@@ -129,13 +133,15 @@ Status Server::recover(wal::Recovered* log) {
 Status Server::open_store(const wal::Base& base, mvcc::Recovered* recovered) {
   const std::string_view engine = DataDir::engine_of(base.directory);
   if (engine != options_.engine_name) {
-    return Status(Code::kIncompatible, "the data directory " + options_.data_directory + " was written by the engine '" +
-                                           std::string(engine) + "', and plugins.toml names '" + options_.engine_name +
+    return Status(Code::kIncompatible, "the data directory " + options_.data_directory +
+                                           " was written by the engine '" + std::string(engine) +
+                                           "', and plugins.toml names '" + options_.engine_name +
                                            "'; name storage-" + std::string(engine) +
                                            " again, or start with an empty --data-dir and copy the keys");
   }
   if (Status s = data_dir_.remove_others(base.directory); !s.ok()) return s;
-  // A volatile engine writes no files, and a crash may have come before its directory was there: it is made again.
+  // A volatile engine writes no files, and a crash may have come before its directory was there: it is made
+  // again.
   const std::string directory = data_dir_.path(base.directory);
   if (Status s = environment_.runtime.files->make_dir(directory.c_str()); !s.ok()) return s;
   mvcc::StoreOptions store_options{.cache_bytes = options_.cache_bytes,
@@ -156,8 +162,8 @@ Status Server::open_store(const wal::Base& base, mvcc::Recovered* recovered) {
                                     {what, std::char_traits<char>::length(what)}, {});
     if (state == mvcc::EngineState::kFailed) fatal(std::string(what) + ": " + why);
   };
-  return mvcc::Store::open(environment_.runtime, environment_.engine, directory, options_.engine_options, store_options,
-                           std::move(events), &store_, recovered);
+  return mvcc::Store::open(environment_.runtime, environment_.engine, directory, options_.engine_options,
+                           store_options, std::move(events), &store_, recovered);
 }
 
 Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
@@ -168,7 +174,8 @@ Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
     return Status(Code::kCorruption, "the members in the write-ahead log's base are malformed");
   }
   if (membership_.members().size() != 1) {
-    return Status(Code::kUnsupported, "--initial-cluster names " + std::to_string(membership_.members().size()) +
+    return Status(Code::kUnsupported, "--initial-cluster names " +
+                                          std::to_string(membership_.members().size()) +
                                           " members; this version serves a cluster of one");
   }
   Runtime& runtime = environment_.runtime;
@@ -178,12 +185,14 @@ Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
   // log first - 1 <= what the engine holds <= the log's end (design §5).
   const Index applied = std::max(recovered.applied, log.base.index);
   if (applied < log.start.index) {
-    return Status(Code::kCorruption, "the storage engine holds the state of index " + std::to_string(applied.value) +
-                                         ", and the log begins behind index " + std::to_string(log.start.index.value));
+    return Status(Code::kCorruption,
+                  "the storage engine holds the state of index " + std::to_string(applied.value) +
+                      ", and the log begins behind index " + std::to_string(log.start.index.value));
   }
   if (applied > log.last.index) {
-    return Status(Code::kCorruption, "the storage engine holds the state of index " + std::to_string(applied.value) +
-                                         ", and the log ends at index " + std::to_string(log.last.index.value) +
+    return Status(Code::kCorruption, "the storage engine holds the state of index " +
+                                         std::to_string(applied.value) + ", and the log ends at index " +
+                                         std::to_string(log.last.index.value) +
                                          ": the log was lost or is an older one");
   }
   header_ = HeaderWriter(membership_.cluster_id, membership_.self);
@@ -204,9 +213,9 @@ Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
 
   watch::Options watch_options{.progress_interval_ns = options_.watch_progress_interval_ns,
                                .max_response_bytes = options_.max_request_bytes + (512u << 10)};
-  hub_ = std::make_unique<watch::Hub>(runtime, *store_, watch_options, [this](wire::Writer& out, int64_t revision) {
-    header_.write(out, revision, term());
-  });
+  hub_ = std::make_unique<watch::Hub>(
+      runtime, *store_, watch_options,
+      [this](wire::Writer& out, int64_t revision) { header_.write(out, revision, term()); });
   Pipeline::Events events;
   events.on_events = [this](std::span<const mvcc::Event> changes) { hub_->publish(changes); };
   events.on_role = [this](const raft::SoftState& role) {
@@ -214,8 +223,8 @@ Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
   };
   events.on_leading = [this] { on_leading(); };
   events.on_fatal = [this](const std::string& why) { fatal(why); };
-  pipeline_ = std::make_unique<Pipeline>(Pipeline::Parts{runtime, *raft_, *wal_, *applier_, *store_, kRetainedLimit},
-                                         std::move(events));
+  pipeline_ = std::make_unique<Pipeline>(
+      Pipeline::Parts{runtime, *raft_, *wal_, *applier_, *store_, kRetainedLimit}, std::move(events));
   wal_->allow_inline(true);
   compactor_ = std::make_unique<Compactor>(
       *runtime.executor, options_.compaction_mode, options_.compaction_retention,
@@ -226,14 +235,16 @@ Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
                          auto error = pipeline_->propose(
                              encode_entry(EntryKind::kCompaction, wire::encode_to_string(request)),
                              [shared](Outcome& outcome) {
-                               (*shared)(!outcome.error || *outcome.error == api::rpc_error(api::Error::kCompacted));
+                               (*shared)(!outcome.error ||
+                                         *outcome.error == api::rpc_error(api::Error::kCompacted));
                              });
                          if (error) (*shared)(false);
                        }});
   return {};
 }
 
-// ---- Stopping --------------------------------------------------------------------------------------------------------
+// ---- Stopping
+// --------------------------------------------------------------------------------------------------------
 
 void Server::drain(Task done) {
   Executor& executor = *environment_.runtime.executor;

@@ -1,4 +1,6 @@
 // The Maintenance, Cluster and Health services. etcd-surface §1.6, §1.7.
+#include <algorithm>
+
 #include "server/server.h"
 
 namespace quorate::server {
@@ -16,7 +18,8 @@ std::string describe(const Alarms::Alarm& alarm) {
   return "memberID:" + std::to_string(alarm.member) + " alarm:" + std::string(name_of(alarm.type)) + " ";
 }
 
-void answer_alarms(Server& server, UnaryCall& call, int64_t revision, const std::vector<Alarms::Alarm>& alarms) {
+void answer_alarms(Server& server, UnaryCall& call, int64_t revision,
+                   const std::vector<Alarms::Alarm>& alarms) {
   wire::Arena arena;
   const api::ResponseHeader header = server.make_header(revision);
   api::AlarmResponse response{.header = &header};
@@ -52,7 +55,9 @@ void status(Server& server, plugin::Ref<UnaryCall> call) {
   api::StatusResponse response{.header = &header};
   response.version = kEtcdVersion;
   response.dbSize = static_cast<int64_t>(server.disk_size());
-  response.dbSizeInUse = static_cast<int64_t>(server.store().logical_size());
+  // Beside the records, the node's own small state: a page, about.
+  response.dbSizeInUse = static_cast<int64_t>(server.store().logical_size() + 4096);
+  response.dbSize = std::max(response.dbSize, response.dbSizeInUse);
   response.dbSizeQuota = server.quota();
   response.leader = server.raft().leader().value;
   response.raftIndex = server.raft().commit_index().value;
@@ -90,10 +95,11 @@ void hash_kv(Server& server, plugin::Ref<UnaryCall> call) {
   if (!decode_call(*call, arena, &request)) return;
   server.store().hash_kv(request.revision, [&server, call = std::move(call)](const mvcc::Store::Hash& h) {
     answer_hash(server, call, h, [&](const api::ResponseHeader& header) {
-      return wire::encode_to_buffer(api::HashKVResponse{.header = &header,
-                                                        .hash = h.hash,
-                                                        .compact_revision = h.compacted > 0 ? h.compacted : -1,
-                                                        .hash_revision = h.revision});
+      return wire::encode_to_buffer(
+          api::HashKVResponse{.header = &header,
+                              .hash = h.hash,
+                              .compact_revision = h.compacted > 0 ? h.compacted : -1,
+                              .hash_revision = h.revision});
     });
   });
 }

@@ -16,9 +16,12 @@ std::optional<api::RpcError> Pipeline::refusal() const {
   if (log_full_) return api::rpc_error(api::Error::kNoSpace);
   switch (parts_.store.engine_state()) {
     case mvcc::EngineState::kHealthy:
-    case mvcc::EngineState::kRecovering: break;  // batches are kept meanwhile
-    case mvcc::EngineState::kNoSpace: return api::rpc_error(api::Error::kNoSpace);
-    case mvcc::EngineState::kFailed: return api::rpc_error(api::Error::kStopped);
+    case mvcc::EngineState::kRecovering:
+      break;  // batches are kept meanwhile
+    case mvcc::EngineState::kNoSpace:
+      return api::rpc_error(api::Error::kNoSpace);
+    case mvcc::EngineState::kFailed:
+      return api::rpc_error(api::Error::kStopped);
   }
   if (parts_.store.retained_bytes() >= parts_.retained_limit / 4 * 3 || queued_bytes_ > kMaxQueuedBytes) {
     return api::rpc_error(api::Error::kRequestTooManyRequests);
@@ -49,8 +52,8 @@ void Pipeline::schedule() {
   });
 }
 
-// What happens within a turn (an inline fsync, an apply that answers a client) feeds the core again: the loop goes on
-// until nothing is left, so that a whole round trip of a lone voter takes one turn.
+// What happens within a turn (an inline fsync, an apply that answers a client) feeds the core again: the loop
+// goes on until nothing is left, so that a whole round trip of a lone voter takes one turn.
 void Pipeline::turn() {
   in_turn_ = true;
   do {
@@ -114,7 +117,8 @@ void Pipeline::handle(raft::Ready ready) {
   apply_committed();
 }
 
-// ---- The log ---------------------------------------------------------------------------------------------------------
+// ---- The log
+// ---------------------------------------------------------------------------------------------------------
 
 void Pipeline::append(raft::AppendTask task) {
   wal::Batch batch;
@@ -137,9 +141,11 @@ void Pipeline::write(const Append& append) {
     if (status.code() != plugin::Code::kNoSpace) {
       return events_.on_fatal(std::string("the write-ahead log failed: ") + status.text());
     }
-    // Nothing was written. What was proposed already is neither done nor refused: it is written again once there is
-    // space, and its clients wait until then or until their time is over. New requests are refused meanwhile.
-    if (!std::exchange(log_full_, true)) log_full("the disk of the write-ahead log is full; writes are refused until there is space");
+    // Nothing was written. What was proposed already is neither done nor refused: it is written again once
+    // there is space, and its clients wait until then or until their time is over. New requests are refused
+    // meanwhile.
+    if (!std::exchange(log_full_, true))
+      log_full("the disk of the write-ahead log is full; writes are refused until there is space");
     if (writes_in_flight_ == 0) retry_later();
   });
 }
@@ -158,7 +164,8 @@ void Pipeline::log_full(std::string_view message) {
   parts_.runtime.log->write(LogLevel::kError, {message.data(), message.size()}, {});
 }
 
-// ---- Apply -----------------------------------------------------------------------------------------------------------
+// ---- Apply
+// -----------------------------------------------------------------------------------------------------------
 
 void Pipeline::apply_committed() {
   while (!committed_.empty() && !fetching_ && !stopped_) {
@@ -176,13 +183,16 @@ bool Pipeline::fetch_missing(const raft::Entry& entry) {
   if (missing.empty()) return true;
   fetching_ = fetch_returns_ = true;
   auto versions = missing;
-  parts_.store.fetch(std::move(versions), [this, missing = std::move(missing)](const mvcc::Store::Fetched& fetched) {
+  parts_.store.fetch(std::move(versions), [this, missing = std::move(missing)](
+                                              const mvcc::Store::Fetched& fetched) {
     fetching_ = false;
     if (stopped_) return;
     for (size_t i = 0; i < missing.size(); ++i) {
-      if (fetched.error == mvcc::ReadError::kNone && parts_.applier.resolve(missing[i], fetched.records[i])) continue;
-      events_.on_fatal("a record that decides an apply cannot be read: revision " + std::to_string(missing[i].mod.main) +
-                       "/" + std::to_string(missing[i].mod.sub) + ": " + fetched.text);
+      if (fetched.error == mvcc::ReadError::kNone && parts_.applier.resolve(missing[i], fetched.records[i]))
+        continue;
+      events_.on_fatal("a record that decides an apply cannot be read: revision " +
+                       std::to_string(missing[i].mod.main) + "/" + std::to_string(missing[i].mod.sub) + ": " +
+                       fetched.text);
       return;
     }
     if (!fetch_returns_) schedule();  // else the caller goes on by itself

@@ -1,10 +1,11 @@
-// The path of a write: requests of one turn of the loop become one proposal batch, one append to the log, and, once
-// that is durable and committed, an apply each, in order. Linearizable reads of a turn share one read index.
+// The path of a write: requests of one turn of the loop become one proposal batch, one append to the log,
+// and, once that is durable and committed, an apply each, in order. Linearizable reads of a turn share one
+// read index.
 //
 //   propose ─▶ (end of turn) ─▶ RaftCore ─▶ Wal ─▶ RaftCore ─▶ apply ─▶ waiter
 //
-// [loop] Nothing here blocks; the log's fsync runs inline only where that is cheaper than a helper thread (a cluster of
-// one voter on a quick disk; design §4).
+// [loop] Nothing here blocks; the log's fsync runs inline only where that is cheaper than a helper thread (a
+// cluster of one voter on a quick disk; design §4).
 #pragma once
 
 #include <cstdint>
@@ -34,19 +35,20 @@ class Pipeline {
     wal::Wal& wal;
     Applier& applier;
     mvcc::Store& store;
-    uint64_t retained_limit;  // of batches that the engine has not synced; at three quarters proposals are refused
+    uint64_t
+        retained_limit;  // of batches that the engine has not synced; at three quarters proposals are refused
   };
   // What the node is told. All [loop].
   struct Events {
-    std::function<void(std::span<const mvcc::Event>)> on_events;    // of an entry that changed keys
+    std::function<void(std::span<const mvcc::Event>)> on_events;  // of an entry that changed keys
     std::function<void(const raft::SoftState&)> on_role;
-    std::function<void()> on_leading;                               // the leader has applied its own first entry
-    std::function<void(const std::string& why)> on_fatal;           // the log cannot be trusted any more
+    std::function<void()> on_leading;                      // the leader has applied its own first entry
+    std::function<void(const std::string& why)> on_fatal;  // the log cannot be trusted any more
   };
   Pipeline(Parts parts, Events events) : parts_(parts), events_(std::move(events)) {}
 
-  // Queues a request for the log; `waiter` learns its outcome, once, unless the node stops before. An error means that
-  // nothing was queued.
+  // Queues a request for the log; `waiter` learns its outcome, once, unless the node stops before. An error
+  // means that nothing was queued.
   std::optional<api::RpcError> propose(plugin::Buffer entry, Waiter waiter);
   // Calls `waiter` when everything that was committed before this call has been applied.
   void read_index(ReadWaiter waiter);

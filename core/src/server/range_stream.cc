@@ -10,8 +10,8 @@ namespace {
 
 constexpr int64_t kFirstChunk = 10;  // keys
 
-// The next chunk's limit: doubled or halved when the last one was far from a message's usual size. Never 0, which would
-// mean no limit.
+// The next chunk's limit: doubled or halved when the last one was far from a message's usual size. Never 0,
+// which would mean no limit.
 int64_t next_limit(int64_t limit, uint64_t size, uint64_t target) {
   if (size < target / 2 && limit < std::numeric_limits<int64_t>::max() / 2) limit *= 2;
   if (size > target * 2) limit /= 2;
@@ -43,8 +43,9 @@ class RangeStreamCall final : public Call {
     });
   }
   void on_half_close() noexcept override {
-    if (!started_) finish({api::GrpcCode::kInternal,
-                           "cardinality violation: received no request message from non-client-streaming RPC"});
+    if (!started_)
+      finish({api::GrpcCode::kInternal,
+              "cardinality violation: received no request message from non-client-streaming RPC"});
   }
   // The client has read enough of what is queued.
   void on_writable() noexcept override {
@@ -55,10 +56,12 @@ class RangeStreamCall final : public Call {
   static std::optional<api::RpcError> check(const api::RangeRequest& r) {
     if (auto error = check_range(r)) return api::rpc_error(*error);
     using Order = api::RangeRequest::SortOrder;
-    const bool natural = r.sort_order == Order::kNone ||
-                         (r.sort_order == Order::kAscend && r.sort_target == api::RangeRequest::SortTarget::kKey);
+    const bool natural =
+        r.sort_order == Order::kNone ||
+        (r.sort_order == Order::kAscend && r.sort_target == api::RangeRequest::SortTarget::kKey);
     if (!natural) return api::unimplemented("RangeStream does not support custom sort orders");
-    if (r.min_mod_revision != 0 || r.max_mod_revision != 0 || r.min_create_revision != 0 || r.max_create_revision != 0) {
+    if (r.min_mod_revision != 0 || r.max_mod_revision != 0 || r.min_create_revision != 0 ||
+        r.max_create_revision != 0) {
       return api::unimplemented("RangeStream does not support revision filters");
     }
     return std::nullopt;
@@ -68,9 +71,8 @@ class RangeStreamCall final : public Call {
     waiting_ = false;
     if (ended()) return;
     query_.interval = api::Interval::of(key_, range_end_);
-    server().store().range(query_, [this, keep = plugin::Ref<Call>::share(this)](const mvcc::RangeResult& result) {
-      chunk(result);
-    });
+    server().store().range(query_, [this, keep = plugin::Ref<Call>::share(this)](
+                                       const mvcc::RangeResult& result) { chunk(result); });
   }
 
   void chunk(const mvcc::RangeResult& result) {
@@ -86,14 +88,16 @@ class RangeStreamCall final : public Call {
     if (done) server().header().write(body, header_revision_, server().term());
     for (const mvcc::Record& record : result.records) body.message_field(2, {record.chars(), record.size});
     if (done) {
-      // Each chunk counts what is left from its first key on: together with what went before, the whole range.
+      // Each chunk counts what is left from its first key on: together with what went before, the whole
+      // range.
       const int64_t before = sent_ - static_cast<int64_t>(result.records.size());
       body.varint_field(3, result.more);
       body.varint_field(4, static_cast<uint64_t>(before + result.count));
     }
     if (!done) {
       key_ = last_key(result.records.back()) + '\0';
-      query_.limit = std::min(next_limit(query_.limit, body.size(), server().options().max_request_bytes), total_ - sent_);
+      query_.limit = std::min(next_limit(query_.limit, body.size(), server().options().max_request_bytes),
+                              total_ - sent_);
     }
     wire::Writer message;
     message.message_field(1, body.view());

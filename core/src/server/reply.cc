@@ -68,7 +68,8 @@ void encode_range_body(const OpOutcome& op, RecordCursor& records, wire::Writer&
 
 }  // namespace
 
-HeaderWriter::HeaderWriter(uint64_t cluster_id, uint64_t member_id) : cluster_id_(cluster_id), member_id_(member_id) {
+HeaderWriter::HeaderWriter(uint64_t cluster_id, uint64_t member_id)
+    : cluster_id_(cluster_id), member_id_(member_id) {
   wire::Writer out;
   out.varint_field(1, cluster_id);
   out.varint_field(2, member_id);
@@ -105,8 +106,11 @@ void collect_records(const OpOutcome& op, std::vector<mvcc::KeyVersion>* out) {
     case OpOutcome::Kind::kPut:
       if (op.previous) out->push_back(*op.previous);
       return;
-    case OpOutcome::Kind::kDelete: out->insert(out->end(), op.previous_all.begin(), op.previous_all.end()); return;
-    case OpOutcome::Kind::kTxn: return collect_records(*op.txn, out);
+    case OpOutcome::Kind::kDelete:
+      out->insert(out->end(), op.previous_all.begin(), op.previous_all.end());
+      return;
+    case OpOutcome::Kind::kTxn:
+      return collect_records(*op.txn, out);
   }
 }
 
@@ -116,7 +120,8 @@ void collect_records(const TxnOutcome& txn, std::vector<mvcc::KeyVersion>* out) 
 
 void encode_op_body(const OpOutcome& op, RecordCursor& records, wire::Writer& out) {
   switch (op.kind) {
-    case OpOutcome::Kind::kRange: return encode_range_body(op, records, out);
+    case OpOutcome::Kind::kRange:
+      return encode_range_body(op, records, out);
     case OpOutcome::Kind::kPut:
       if (op.previous) out.message_field(2, view(records.next()));
       return;
@@ -124,7 +129,8 @@ void encode_op_body(const OpOutcome& op, RecordCursor& records, wire::Writer& ou
       out.varint_field(2, static_cast<uint64_t>(op.deleted));
       for (size_t i = 0; i < op.previous_all.size(); ++i) out.message_field(3, view(records.next()));
       return;
-    case OpOutcome::Kind::kTxn: return encode_txn_body(*op.txn, records, out);
+    case OpOutcome::Kind::kTxn:
+      return encode_txn_body(*op.txn, records, out);
   }
 }
 

@@ -1,5 +1,5 @@
-// Building replies. The frequent ones are written piece by piece around stored bytes; the others are encoded from
-// structs.
+// Building replies. The frequent ones are written piece by piece around stored bytes; the others are encoded
+// from structs.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class HeaderWriter {
   std::string fixed_;  // cluster_id and member_id, encoded
 };
 
-plugin::Buffer encode_range(const HeaderWriter&, int64_t revision, uint64_t term, std::span<const mvcc::Record> records,
-                            bool more, int64_t count);
+plugin::Buffer encode_range(const HeaderWriter&, int64_t revision, uint64_t term,
+                            std::span<const mvcc::Record> records, bool more, int64_t count);
 
 // The records that the answer to these outcomes needs, in the order in which the encoders below use them up.
 void collect_records(const OpOutcome&, std::vector<mvcc::KeyVersion>* out);

@@ -14,9 +14,11 @@ constexpr int64_t kDefaultQuota = int64_t{2} << 30;
 
 }  // namespace
 
-// ---- Calls -----------------------------------------------------------------------------------------------------------
+// ---- Calls
+// -----------------------------------------------------------------------------------------------------------
 
-void Server::on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer, plugin::StreamReader** out) noexcept {
+void Server::on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer,
+                     plugin::StreamReader** out) noexcept {
   const std::string_view path(info.method.chars(), info.method.size);
   auto refuse = [&](const api::RpcError& error) {
     writer->finish(static_cast<uint32_t>(error.grpc_code), {error.text.data(), error.text.size()}, {});
@@ -35,11 +37,13 @@ void Server::on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer,
   }
   if (method->kind != api::MethodKind::kUnary) {
     *out = make_stream(*this, *method, info, writer);
-    if (*out == nullptr) refuse(api::unimplemented(std::string("method ") + std::string(method->name()) + " not implemented"));
+    if (*out == nullptr)
+      refuse(api::unimplemented(std::string("method ") + std::string(method->name()) + " not implemented"));
     return;
   }
   if (handler_of(method->id) == nullptr) {
-    return refuse(api::unimplemented(std::string("method ") + std::string(method->name()) + " not implemented"));
+    return refuse(
+        api::unimplemented(std::string("method ") + std::string(method->name()) + " not implemented"));
   }
   *out = new UnaryCall(*this, *method, info, writer);
 }
@@ -58,11 +62,12 @@ void Server::call_began(Call& call) {
 }
 
 void Server::call_ended() {
-  if (stopping_ && open_calls_.empty() && drained_) environment_.runtime.executor->post(std::exchange(drained_, nullptr));
+  if (stopping_ && open_calls_.empty() && drained_)
+    environment_.runtime.executor->post(std::exchange(drained_, nullptr));
 }
 
-// One timer for all: at the nearest deadline, but not finer than ten milliseconds, since nearly every call ends long
-// before its time and re-arming for each would cost more than the call.
+// One timer for all: at the nearest deadline, but not finer than ten milliseconds, since nearly every call
+// ends long before its time and re-arming for each would cost more than the call.
 void Server::arm_deadlines() {
   if (deadlines_.empty()) return;
   const uint64_t nearest = deadlines_.begin()->deadline_ns();
@@ -83,28 +88,33 @@ void Server::expire_deadlines() {
 
 void Server::propose(EntryKind kind, std::string_view request, plugin::Ref<UnaryCall> call,
                      UniqueFunction<void(UnaryCall&, Outcome&)> answer) {
-  if (request.size() > options_.max_request_bytes) return call->finish(api::rpc_error(api::Error::kRequestTooLarge));
-  auto error = pipeline_->propose(encode_entry(kind, request), [call, answer = std::move(answer)](Outcome& outcome) mutable {
-    if (call->ended()) return;
-    if (outcome.error) return call->finish(*outcome.error);
-    answer(*call, outcome);
-  });
+  if (request.size() > options_.max_request_bytes)
+    return call->finish(api::rpc_error(api::Error::kRequestTooLarge));
+  auto error = pipeline_->propose(encode_entry(kind, request),
+                                  [call, answer = std::move(answer)](Outcome& outcome) mutable {
+                                    if (call->ended()) return;
+                                    if (outcome.error) return call->finish(*outcome.error);
+                                    answer(*call, outcome);
+                                  });
   if (error) call->finish(*error);
 }
 
 void Server::read_barrier(plugin::Ref<UnaryCall> call, UniqueFunction<void(UnaryCall&)> read) {
-  pipeline_->read_index([call = std::move(call), read = std::move(read)](const std::optional<api::RpcError>& error) mutable {
-    if (call->ended()) return;
-    if (error) return call->finish(*error);
-    read(*call);
-  });
+  pipeline_->read_index(
+      [call = std::move(call), read = std::move(read)](const std::optional<api::RpcError>& error) mutable {
+        if (call->ended()) return;
+        if (error) return call->finish(*error);
+        read(*call);
+      });
 }
 
-// ---- Space -----------------------------------------------------------------------------------------------------------
+// ---- Space
+// -----------------------------------------------------------------------------------------------------------
 
 int64_t Server::quota() const { return options_.quota_bytes == 0 ? kDefaultQuota : options_.quota_bytes; }
 
-uint64_t Server::disk_size() const { return store_->disk_size(); }
+// What the engine has on the disk, and what it has been promised and not written yet.
+uint64_t Server::disk_size() const { return store_->disk_size() + store_->retained_bytes(); }
 
 bool Server::within_quota(uint64_t cost) {
   if (quota() < 0 || static_cast<int64_t>(store_->logical_size() + cost) < quota()) return true;
@@ -121,7 +131,8 @@ bool Server::within_quota(uint64_t cost) {
   return false;
 }
 
-// ---- By itself ---------------------------------------------------------------------------------------------------------
+// ---- By itself
+// ---------------------------------------------------------------------------------------------------------
 
 void Server::begin() {
   last_housekeeping_ns_ = now_ns();
@@ -132,14 +143,21 @@ void Server::begin() {
   compactor_->start();
 }
 
-// The node serves once it has seen everything that was ever acknowledged: when a read index of this boot is applied.
+// The node serves once it has seen everything that was ever acknowledged (a read index of this boot is
+// applied) and the cluster knows its name and URLs.
 void Server::first_read() {
   pipeline_->read_index([this](const std::optional<api::RpcError>& error) {
     if (stopping_ || failed_) return;
     if (error) return first_read();
-    ready_ = true;
-    if (events_.on_ready) events_.on_ready();
+    caught_up_ = true;
+    maybe_ready();
   });
+}
+
+void Server::maybe_ready() {
+  if (ready_ || !caught_up_ || publishing_ != 0) return;
+  ready_ = true;
+  if (events_.on_ready) events_.on_ready();
 }
 
 void Server::on_leading() {
@@ -147,18 +165,25 @@ void Server::on_leading() {
   publish_self();
 }
 
-// Tells the cluster this member's name and client URLs, and the cluster's version, as far as it does not know them.
+// Tells the cluster this member's name and client URLs, and the cluster's version, as far as it does not know
+// them.
 void Server::publish_self() {
   const MemberInfo* known = membership_.find(membership_.self);
   MemberInfo info = known != nullptr ? *known : MemberInfo();
   info.id = membership_.self;
   info.name = options_.name;
   info.client_urls = options_.client_urls;
-  if (known == nullptr || info != *known) {
-    (void)pipeline_->propose(encode_entry(EntryKind::kPublish, encode_member(info)), [](Outcome&) {});
-  }
+  auto publish = [this](plugin::Buffer entry) {
+    ++publishing_;
+    auto done = [this] {
+      --publishing_;
+      maybe_ready();
+    };
+    if (pipeline_->propose(std::move(entry), [done](Outcome&) { done(); })) done();
+  };
+  if (known == nullptr || info != *known) publish(encode_entry(EntryKind::kPublish, encode_member(info)));
   if (membership_.cluster_version != kEtcdMinorVersion) {
-    (void)pipeline_->propose(encode_entry(EntryKind::kClusterVersion, kEtcdMinorVersion), [](Outcome&) {});
+    publish(encode_entry(EntryKind::kClusterVersion, kEtcdMinorVersion));
   }
 }
 
@@ -166,7 +191,8 @@ void Server::housekeeping() {
   const uint64_t now = now_ns();
   const uint64_t gap = now - last_housekeeping_ns_;
   last_housekeeping_ns_ = now;
-  // The loop stood still (a paused process, a stopped machine): keep-alives could not come in, so leases wait, too.
+  // The loop stood still (a paused process, a stopped machine): keep-alives could not come in, so leases
+  // wait, too.
   if (gap > 2 * kHousekeeping) lessor_.add_stall(gap - kHousekeeping);
   sweep_leases();
   wal_->idle_mark();

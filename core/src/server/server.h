@@ -1,5 +1,5 @@
-// A node's server: what the services need of it. The services (kv.cc, lease.cc, maintenance.cc, ...) are functions
-// over it; calls find them through the method table.
+// A node's server: what the services need of it. The services (kv.cc, lease.cc, maintenance.cc, ...) are
+// functions over it; calls find them through the method table.
 //
 // [loop]
 #pragma once
@@ -37,7 +37,8 @@ class Server final : public Node {
   plugin::Status open();
 
   // ---- Node
-  void on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer, plugin::StreamReader** out) noexcept override;
+  void on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer,
+               plugin::StreamReader** out) noexcept override;
   void begin() override;
   void drain(Task done) override;
   plugin::Status close() override;
@@ -72,7 +73,8 @@ class Server final : public Node {
                UniqueFunction<void(UnaryCall&, Outcome&)> answer);
   // Runs `read` once the state is at least as new as this moment; errors are answered here.
   void read_barrier(plugin::Ref<UnaryCall> call, UniqueFunction<void(UnaryCall&)> read);
-  // Whether something of that cost still fits under the quota; if not, the alarm is raised for the whole cluster.
+  // Whether something of that cost still fits under the quota; if not, the alarm is raised for the whole
+  // cluster.
   bool within_quota(uint64_t cost);
   int64_t quota() const;
   bool stopping() const { return stopping_; }
@@ -84,6 +86,7 @@ class Server final : public Node {
   plugin::Status assemble(wal::Recovered log, const mvcc::Recovered& recovered);
   void on_leading();
   void first_read();
+  void maybe_ready();
   void publish_self();
   void housekeeping();
   void sweep_leases();
@@ -114,6 +117,8 @@ class Server final : public Node {
   uint64_t last_housekeeping_ns_ = 0;
   OpenList open_calls_;
   TimerId drain_timer_ = 0;
+  bool caught_up_ = false;   // the first read index of this boot was applied
+  uint32_t publishing_ = 0;  // proposals of publish_self under way
   bool ready_ = false;
   bool stopping_ = false;
   bool failed_ = false;
@@ -125,13 +130,13 @@ class Server final : public Node {
 using Handler = void (*)(Server&, plugin::Ref<UnaryCall>);
 Handler handler_of(api::MethodId id);
 // The reader of a streaming method, or null where it is not built yet.
-plugin::StreamReader* make_stream(Server&, const api::Method&, const plugin::CallInfo&, plugin::ServerWriter*);
+plugin::StreamReader* make_stream(Server&, const api::Method&, const plugin::CallInfo&,
+                                  plugin::ServerWriter*);
 
 // Decodes a call's request; on an error answers it and returns false.
 template <typename Request>
 bool decode_call(UnaryCall& call, wire::Arena& arena, Request* request) {
-  wire::DecodeError error =
-      wire::decode(request, {call.message().chars(), call.message().size()}, arena);
+  wire::DecodeError error = wire::decode(request, {call.message().chars(), call.message().size()}, arena);
   if (error == wire::DecodeError::kNone) return true;
   call.finish(api::undecodable_request(wire::text_of(error)));
   return false;
@@ -145,7 +150,8 @@ void put(Server&, plugin::Ref<UnaryCall>);
 void remove(Server&, plugin::Ref<UnaryCall>);
 void txn(Server&, plugin::Ref<UnaryCall>);
 void compact(Server&, plugin::Ref<UnaryCall>);
-plugin::StreamReader* range_stream(Server&, const api::Method&, const plugin::CallInfo&, plugin::ServerWriter*);
+plugin::StreamReader* range_stream(Server&, const api::Method&, const plugin::CallInfo&,
+                                   plugin::ServerWriter*);
 }  // namespace kv
 namespace leases {
 void grant(Server&, plugin::Ref<UnaryCall>);

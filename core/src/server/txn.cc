@@ -31,13 +31,15 @@ std::string_view value_of(mvcc::Record record, bool* well_formed) {
   return value;
 }
 
-void collect_deciding(const api::TxnRequest& txn, const mvcc::Store& store, std::vector<mvcc::KeyVersion>* out) {
+void collect_deciding(const api::TxnRequest& txn, const mvcc::Store& store,
+                      std::vector<mvcc::KeyVersion>* out) {
   for (const api::Compare& compare : txn.compare) {
     if (compare.target != Target::kValue) continue;
-    store.scan(api::Interval::of(compare.key, compare.range_end), [&](std::string_view, const mvcc::KeyVersion& v) {
-      out->push_back(v);
-      return true;
-    });
+    store.scan(api::Interval::of(compare.key, compare.range_end),
+               [&](std::string_view, const mvcc::KeyVersion& v) {
+                 out->push_back(v);
+                 return true;
+               });
   }
   for (const auto* branch : {&txn.success, &txn.failure}) {
     for (const api::RequestOp& op : *branch) {
@@ -48,7 +50,8 @@ void collect_deciding(const api::TxnRequest& txn, const mvcc::Store& store, std:
   }
 }
 
-// ---- Checks: all that can fail comes before the first write ---------------------------------------------------------
+// ---- Checks: all that can fail comes before the first write
+// ---------------------------------------------------------
 
 std::optional<Error> Execution::check(const api::PutRequest& r) const {
   if (r.lease != 0 && !lessor_.exists(r.lease)) return Error::kLeaseNotFound;
@@ -59,7 +62,8 @@ std::optional<Error> Execution::check(const api::PutRequest& r) const {
 std::optional<Error> Execution::check(const api::RangeRequest& r) const {
   if (r.revision == 0) return std::nullopt;
   if (r.revision > apply_.revision()) return Error::kFutureRev;
-  // A store that was never compacted counts as compacted at -1, so that even absurd revisions get etcd's answer.
+  // A store that was never compacted counts as compacted at -1, so that even absurd revisions get etcd's
+  // answer.
   if (r.revision < (compacted_ > 0 ? compacted_ : -1)) return Error::kCompacted;
   return std::nullopt;
 }
@@ -76,16 +80,21 @@ std::optional<Error> Execution::check_path(const api::TxnRequest& txn, size_t* a
   return std::nullopt;
 }
 
-// ---- Compares ------------------------------------------------------------------------------------------------------
+// ---- Compares
+// ------------------------------------------------------------------------------------------------------
 
 namespace {
 
 bool satisfies(api::Compare::CompareResult wanted, int order) {
   switch (wanted) {
-    case api::Compare::CompareResult::kEqual: return order == 0;
-    case api::Compare::CompareResult::kGreater: return order > 0;
-    case api::Compare::CompareResult::kLess: return order < 0;
-    case api::Compare::CompareResult::kNotEqual: return order != 0;
+    case api::Compare::CompareResult::kEqual:
+      return order == 0;
+    case api::Compare::CompareResult::kGreater:
+      return order > 0;
+    case api::Compare::CompareResult::kLess:
+      return order < 0;
+    case api::Compare::CompareResult::kNotEqual:
+      return order != 0;
   }
   return true;  // an unknown result, as etcd has it
 }
@@ -98,11 +107,14 @@ bool Execution::holds(const api::Compare& c, const mvcc::KeyVersion& v) const {
   // An operand of another kind than the target asks for counts as absent.
   auto operand = [&](Union kind, int64_t value) { return c.target_union_case == kind ? value : 0; };
   switch (c.target) {
-    case Target::kVersion: return satisfies(c.result, order_of(v.version, operand(Union::kVersion, c.version)));
+    case Target::kVersion:
+      return satisfies(c.result, order_of(v.version, operand(Union::kVersion, c.version)));
     case Target::kCreate:
       return satisfies(c.result, order_of(v.create_main, operand(Union::kCreateRevision, c.create_revision)));
-    case Target::kMod: return satisfies(c.result, order_of(v.mod.main, operand(Union::kModRevision, c.mod_revision)));
-    case Target::kLease: return satisfies(c.result, order_of(v.lease, operand(Union::kLease, c.lease)));
+    case Target::kMod:
+      return satisfies(c.result, order_of(v.mod.main, operand(Union::kModRevision, c.mod_revision)));
+    case Target::kLease:
+      return satisfies(c.result, order_of(v.lease, operand(Union::kLease, c.lease)));
     case Target::kValue: {
       std::string_view value = c.target_union_case == Union::kValue ? c.value : std::string_view();
       return satisfies(c.result, deciding_.value(v).compare(value));
@@ -133,7 +145,8 @@ void Execution::choose_path(const api::TxnRequest& txn) {
   }
 }
 
-// ---- Effects -------------------------------------------------------------------------------------------------------
+// ---- Effects
+// -------------------------------------------------------------------------------------------------------
 
 void Execution::do_put(const api::PutRequest& r, OpOutcome* out) {
   out->kind = OpOutcome::Kind::kPut;
@@ -186,15 +199,22 @@ void Execution::execute(const api::TxnRequest& txn, size_t* at, TxnOutcome* out)
     const api::RequestOp& op = branch[i];
     OpOutcome& outcome = out->ops[i];
     switch (op.request_case) {
-      case OpCase::kRequestRange: range(*op.request_range, &outcome); break;
-      case OpCase::kRequestPut: do_put(*op.request_put, &outcome); break;
-      case OpCase::kRequestDeleteRange: remove(*op.request_delete_range, &outcome); break;
+      case OpCase::kRequestRange:
+        range(*op.request_range, &outcome);
+        break;
+      case OpCase::kRequestPut:
+        do_put(*op.request_put, &outcome);
+        break;
+      case OpCase::kRequestDeleteRange:
+        remove(*op.request_delete_range, &outcome);
+        break;
       case OpCase::kRequestTxn:
         outcome.kind = OpOutcome::Kind::kTxn;
         outcome.txn = std::make_unique<TxnOutcome>();
         execute(*op.request_txn, at, outcome.txn.get());
         break;
-      case OpCase::kNone: break;
+      case OpCase::kNone:
+        break;
     }
   }
 }

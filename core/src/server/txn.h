@@ -80,14 +80,17 @@ class DecidingRecords {
 // The value in an encoded mvccpb.KeyValue.
 std::string_view value_of(mvcc::Record record, bool* well_formed = nullptr);
 
-// The live versions whose values decide how the request applies, both branches, as of now. Compares look at the state
-// before the transaction writes anything, and a key that a branch puts is touched by nothing else in it.
+// The live versions whose values decide how the request applies, both branches, as of now. Compares look at
+// the state before the transaction writes anything, and a key that a branch puts is touched by nothing else
+// in it.
 void collect_deciding(const api::TxnRequest&, const mvcc::Store&, std::vector<mvcc::KeyVersion>* out);
 
-// Executes within one apply. `answer`: a client waits here, so what ranges find is kept; elsewhere they are skipped.
+// Executes within one apply. `answer`: a client waits here, so what ranges find is kept; elsewhere they are
+// skipped.
 class Execution {
  public:
-  Execution(mvcc::Apply& apply, lease::Lessor& lessor, const DecidingRecords& deciding, bool answer, int64_t compacted)
+  Execution(mvcc::Apply& apply, lease::Lessor& lessor, const DecidingRecords& deciding, bool answer,
+            int64_t compacted)
       : apply_(apply), lessor_(lessor), deciding_(deciding), answer_(answer), compacted_(compacted) {}
 
   std::optional<api::Error> put(const api::PutRequest&, OpOutcome* out);

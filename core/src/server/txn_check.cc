@@ -16,7 +16,8 @@ using OpCase = api::RequestOp::RequestCase;
 std::optional<Error> check_op(const RequestOp& op, int64_t max_ops);
 
 std::optional<Error> check_shape(const api::TxnRequest& txn, int64_t max_ops) {
-  const auto ops = static_cast<int64_t>(std::max({txn.compare.size(), txn.success.size(), txn.failure.size()}));
+  const auto ops =
+      static_cast<int64_t>(std::max({txn.compare.size(), txn.success.size(), txn.failure.size()}));
   if (ops > max_ops) return Error::kTooManyOps;
   for (const api::Compare& compare : txn.compare) {
     if (compare.key.empty()) return Error::kEmptyKey;
@@ -31,11 +32,16 @@ std::optional<Error> check_shape(const api::TxnRequest& txn, int64_t max_ops) {
 
 std::optional<Error> check_op(const RequestOp& op, int64_t max_ops) {
   switch (op.request_case) {
-    case OpCase::kRequestRange: return check_range(*op.request_range);
-    case OpCase::kRequestPut: return check_put(*op.request_put);
-    case OpCase::kRequestDeleteRange: return check_delete(*op.request_delete_range);
-    case OpCase::kRequestTxn: return check_shape(*op.request_txn, max_ops);
-    case OpCase::kNone: break;
+    case OpCase::kRequestRange:
+      return check_range(*op.request_range);
+    case OpCase::kRequestPut:
+      return check_put(*op.request_put);
+    case OpCase::kRequestDeleteRange:
+      return check_delete(*op.request_delete_range);
+    case OpCase::kRequestTxn:
+      return check_shape(*op.request_txn, max_ops);
+    case OpCase::kNone:
+      break;
   }
   return Error::kKeyNotFound;
 }
@@ -43,60 +49,64 @@ std::optional<Error> check_op(const RequestOp& op, int64_t max_ops) {
 // Disjoint intervals of deleted keys, merged, so that a look-up is logarithmic however many there are.
 class DeletedKeys {
  public:
-  void add(const api::Interval& interval) {
-    if (interval.empty()) return;
-    std::string begin(interval.begin());
-    std::optional<std::string> end;  // none: unbounded
-    if (interval.is_point()) {
-      end = begin + '\0';
-    } else if (interval.has_end()) {
-      end = std::string(interval.end());
+  // As etcd's own check has it: the end is taken literally, so that "\0", which means "to the last key"
+  // everywhere else, is an end before every key here, and covers none.
+  void add(std::string_view key, std::string_view range_end) {
+    if (range_end.empty()) {
+      merge(std::string(key), std::string(key) + '\0');
+    } else if (key < range_end) {
+      merge(std::string(key), std::string(range_end));
     }
-    add(std::move(begin), std::move(end));
   }
   void add_all(const DeletedKeys& other) {
-    for (const auto& [begin, end] : other.intervals_) add(begin, end);
+    for (const auto& [begin, end] : other.intervals_) merge(begin, end);
   }
   bool contains(std::string_view key) const {
     auto at = intervals_.upper_bound(key);
-    if (at == intervals_.begin()) return false;
-    --at;
-    return !at->second.has_value() || key < *at->second;
+    return at != intervals_.begin() && key < std::prev(at)->second;
   }
 
  private:
-  void add(std::string begin, std::optional<std::string> end) {
+  void merge(std::string begin, std::string end) {
     auto at = intervals_.upper_bound(begin);
-    if (at != intervals_.begin()) {
-      auto before = std::prev(at);
-      if (!before->second.has_value()) return;
-      if (*before->second >= begin) {
-        if (end.has_value() && *before->second > *end) end = before->second;
-        begin = before->first;
-        at = intervals_.erase(before);
-      }
+    if (at != intervals_.begin() && std::prev(at)->second >= begin) {
+      --at;
+      begin = at->first;
     }
-    while (at != intervals_.end() && (!end.has_value() || at->first <= *end)) {
-      if (!at->second.has_value()) {
-        end.reset();
-      } else if (end.has_value() && *at->second > *end) {
-        end = at->second;
-      }
+    while (at != intervals_.end() && at->first <= end) {
+      end = std::max(end, at->second);
       at = intervals_.erase(at);
     }
     intervals_.emplace(std::move(begin), std::move(end));
   }
 
-  std::map<std::string, std::optional<std::string>, std::less<>> intervals_;
+  std::map<std::string, std::string, std::less<>> intervals_;
 };
 
 struct Touched {
   std::set<std::string_view> puts;
   DeletedKeys deletes;
+  // Puts that keep the old value or lease, and the first key that a delete "to the last key" takes. The rule
+  // above lets them meet, and then there would be nothing to keep (etcd 3.7 panics there): refused.
+  std::set<std::string_view> keeps;
+  std::optional<std::string_view> deleted_from;
+
+  void add_delete(const api::DeleteRangeRequest& r) {
+    deletes.add(r.key, r.range_end);
+    if (r.range_end == std::string_view("\0", 1))
+      deleted_from = std::min(deleted_from.value_or(r.key), r.key);
+  }
+  void add_all(const Touched& o) {
+    puts.insert(o.puts.begin(), o.puts.end());
+    deletes.add_all(o.deletes);
+    keeps.insert(o.keeps.begin(), o.keeps.end());
+    if (o.deleted_from) deleted_from = std::min(deleted_from.value_or(*o.deleted_from), *o.deleted_from);
+  }
+  bool keeps_nothing() const { return deleted_from && !keeps.empty() && *keeps.rbegin() >= *deleted_from; }
 };
 
-// Within a branch a key may be put once and not deleted as well; what nested transactions may do counts, except that
-// their two branches exclude each other.
+// Within a branch a key may be put once and not deleted as well; what nested transactions may do counts,
+// except that their two branches exclude each other.
 bool overlaps(const wire::Repeated<RequestOp>& ops, Touched* touched);
 
 bool add_nested(const api::TxnRequest& nested, Touched* touched) {
@@ -108,17 +118,15 @@ bool add_nested(const api::TxnRequest& nested, Touched* touched) {
   for (std::string_view key : else_ops.puts) {
     if (touched->puts.contains(key) || touched->deletes.contains(key)) return true;
   }
-  touched->puts.insert(then_ops.puts.begin(), then_ops.puts.end());
-  touched->puts.insert(else_ops.puts.begin(), else_ops.puts.end());
-  touched->deletes.add_all(then_ops.deletes);
-  touched->deletes.add_all(else_ops.deletes);
+  touched->add_all(then_ops);
+  touched->add_all(else_ops);
   return false;
 }
 
 bool overlaps(const wire::Repeated<RequestOp>& ops, Touched* touched) {
   for (const RequestOp& op : ops) {
     if (op.request_case != OpCase::kRequestDeleteRange) continue;
-    touched->deletes.add(api::Interval::of(op.request_delete_range->key, op.request_delete_range->range_end));
+    touched->add_delete(*op.request_delete_range);
   }
   for (const RequestOp& op : ops) {
     if (op.request_case == OpCase::kRequestTxn && add_nested(*op.request_txn, touched)) return true;
@@ -127,8 +135,10 @@ bool overlaps(const wire::Repeated<RequestOp>& ops, Touched* touched) {
     if (op.request_case != OpCase::kRequestPut) continue;
     if (touched->deletes.contains(op.request_put->key)) return true;
     if (!touched->puts.insert(op.request_put->key).second) return true;
+    if (op.request_put->ignore_value || op.request_put->ignore_lease)
+      touched->keeps.insert(op.request_put->key);
   }
-  return false;
+  return touched->keeps_nothing();
 }
 
 uint64_t cost_of(const wire::Repeated<RequestOp>& ops) {
@@ -174,8 +184,12 @@ std::optional<Error> check_txn(const api::TxnRequest& txn, uint32_t max_ops) {
   return std::nullopt;
 }
 
-bool is_read_only(const api::TxnRequest& txn) { return all_ranges(txn.success, false) && all_ranges(txn.failure, false); }
-bool is_serializable(const api::TxnRequest& txn) { return all_ranges(txn.success, true) && all_ranges(txn.failure, true); }
+bool is_read_only(const api::TxnRequest& txn) {
+  return all_ranges(txn.success, false) && all_ranges(txn.failure, false);
+}
+bool is_serializable(const api::TxnRequest& txn) {
+  return all_ranges(txn.success, true) && all_ranges(txn.failure, true);
+}
 
 uint64_t cost(const api::PutRequest& r) { return 256 + r.key.size() + r.value.size(); }
 uint64_t cost(const api::TxnRequest& txn) { return std::max(cost_of(txn.success), cost_of(txn.failure)); }

@@ -6,7 +6,8 @@ namespace {
 
 class WatchCall final : public Call, public watch::StreamSink {
  public:
-  WatchCall(Server& server, const api::Method& method, const plugin::CallInfo& info, plugin::ServerWriter* writer)
+  WatchCall(Server& server, const api::Method& method, const plugin::CallInfo& info,
+            plugin::ServerWriter* writer)
       : Call(server, method, info, writer),
         connection_(plugin::Ref<plugin::Connection>::share(info.connection)),
         stream_(std::make_unique<watch::Stream>(server.hub(), *this)) {}
@@ -16,17 +17,24 @@ class WatchCall final : public Call, public watch::StreamSink {
     wire::Arena arena;
     api::WatchRequest request;
     auto error = wire::decode(&request, {message.chars(), message.size()}, arena);
-    if (error != wire::DecodeError::kNone) return finish(api::undecodable_stream_message(wire::text_of(error)));
+    if (error != wire::DecodeError::kNone)
+      return finish(api::undecodable_stream_message(wire::text_of(error)));
     using Case = api::WatchRequest::RequestUnionCase;
     switch (request.request_union_case) {
       case Case::kCreateRequest:
         if (!stream_->create(*request.create_request)) {
-          return finish({api::GrpcCode::kResourceExhausted, "etcdserver: too many watches on one connection"});
+          return finish(
+              {api::GrpcCode::kResourceExhausted, "etcdserver: too many watches on one connection"});
         }
         break;
-      case Case::kCancelRequest: stream_->cancel(request.cancel_request->watch_id); break;
-      case Case::kProgressRequest: stream_->request_progress(); break;
-      case Case::kNone: break;  // an unknown request is passed over, as in etcd
+      case Case::kCancelRequest:
+        stream_->cancel(request.cancel_request->watch_id);
+        break;
+      case Case::kProgressRequest:
+        stream_->request_progress();
+        break;
+      case Case::kNone:
+        break;  // an unknown request is passed over, as in etcd
     }
     ask_for_more();
   }

@@ -34,11 +34,16 @@ EventRef encode(const mvcc::Event& event) {
 }  // namespace
 
 Hub::Hub(const Runtime& runtime, mvcc::Store& store, const Options& options, HeaderFn header)
-    : runtime_(runtime), store_(store), options_(options), header_(std::move(header)), recent_from_(store.revision() + 1) {}
+    : runtime_(runtime),
+      store_(store),
+      options_(options),
+      header_(std::move(header)),
+      recent_from_(store.revision() + 1) {}
 
 Hub::~Hub() { *alive_ = false; }
 
-// ---- The index -------------------------------------------------------------------------------------------------------
+// ---- The index
+// -------------------------------------------------------------------------------------------------------
 
 Group& Hub::group_of(const api::Interval& interval) {
   std::unique_ptr<Group>& group =
@@ -99,7 +104,8 @@ void Hub::match(std::string_view key, Visit&& visit) {
   });
 }
 
-// ---- Publishing ------------------------------------------------------------------------------------------------------
+// ---- Publishing
+// ------------------------------------------------------------------------------------------------------
 
 void Hub::publish(std::span<const mvcc::Event> events) {
   if (watcher_count_ == 0) {
@@ -110,8 +116,8 @@ void Hub::publish(std::span<const mvcc::Event> events) {
   }
   for (const mvcc::Event& event : events) {
     EventRef encoded = encode(event);
-    // The version before was replaced a moment ago, so its record is nearly always at hand; where it is not, the
-    // watcher gets this revision from history.
+    // The version before was replaced a moment ago, so its record is nearly always at hand; where it is not,
+    // the watcher gets this revision from history.
     auto add_previous = [&](EncodedEvent& e) {
       if (!event.previous) {
         e.with_previous = e.plain;
@@ -132,7 +138,8 @@ void Hub::publish(std::span<const mvcc::Event> events) {
 // Gives a synced watcher one event, or lets it fall behind.
 void Hub::offer(Watcher& w, const EventRef& event, const std::function<bool(EncodedEvent&)>& add_previous) {
   if (event->is_delete ? !w.wants_deletes : !w.wants_puts) return;
-  const bool fits = !w.stream->blocked_ && (!w.previous || !event->with_previous.empty() || add_previous(*event));
+  const bool fits =
+      !w.stream->blocked_ && (!w.previous || !event->with_previous.empty() || add_previous(*event));
   if (fits) {
     w.pending.push_back(event);
     return mark_dirty(w);
@@ -199,7 +206,8 @@ void Hub::round() {
   }
 }
 
-// ---- Catching up -----------------------------------------------------------------------------------------------------
+// ---- Catching up
+// -----------------------------------------------------------------------------------------------------
 
 void Hub::schedule_catch_up() {
   if (catch_up_scheduled_ || scan_under_way_) return;
@@ -218,7 +226,8 @@ void Hub::catch_up() {
   for (auto at = unsynced_.begin(); at != unsynced_.end();) {
     Watcher& w = *at++;
     w.scanning = false;
-    if (w.stream->blocked_ || !w.pending.empty()) continue;  // when its stream has room again, or has sent those
+    if (w.stream->blocked_ || !w.pending.empty())
+      continue;  // when its stream has room again, or has sent those
     if (w.next < store_.compacted()) {
       cancel_compacted(w);
       continue;
@@ -231,7 +240,8 @@ void Hub::catch_up() {
   if (from != INT64_MAX) scan(from, with_previous);
 }
 
-// Catches up from memory, if everything it needs is there: nothing can come between, so it is synced afterwards.
+// Catches up from memory, if everything it needs is there: nothing can come between, so it is synced
+// afterwards.
 bool Hub::from_recent(Watcher& w) {
   if (w.next < recent_from_) return false;
   const api::Interval interval = api::Interval::of(w.group->begin, w.group->end);
@@ -256,9 +266,10 @@ bool Hub::from_recent(Watcher& w) {
 
 void Hub::scan(int64_t from, bool with_previous) {
   scan_under_way_ = true;
-  store_.history(from, options_.history_bytes, with_previous, [this, alive = alive_](mvcc::Store::History history) {
-    if (*alive) on_history(std::move(history));
-  });
+  store_.history(from, options_.history_bytes, with_previous,
+                 [this, alive = alive_](mvcc::Store::History history) {
+                   if (*alive) on_history(std::move(history));
+                 });
 }
 
 void Hub::on_history(mvcc::Store::History history) {
@@ -299,8 +310,9 @@ void Hub::deliver_history(mvcc::Store::History& history, std::span<const mvcc::R
       if (event.is_delete ? !w.wants_deletes : !w.wants_puts) return;
       if (!encoded) encoded = encode(event);
       if (w.previous && encoded->with_previous.empty()) {
-        encoded->with_previous = before.size == 0 ? encoded->plain
-                                                  : encode_event(event.is_delete, view(event.record.view()), view(before));
+        encoded->with_previous = before.size == 0
+                                     ? encoded->plain
+                                     : encode_event(event.is_delete, view(event.record.view()), view(before));
       }
       w.pending.push_back(encoded);
       mark_dirty(w);
@@ -313,7 +325,8 @@ void Hub::deliver_history(mvcc::Store::History& history, std::span<const mvcc::R
     w.next = std::max(w.next, history.next);
     if (w.next > store_.revision()) sync(w);
   }
-  // Those that are not there yet go on once this round has been sent, so that they never hold more than one scan.
+  // Those that are not there yet go on once this round has been sent, so that they never hold more than one
+  // scan.
   if (!unsynced_.empty()) {
     schedule_round();
     schedule_catch_up();

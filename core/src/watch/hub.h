@@ -1,15 +1,16 @@
 // Watches: who is told of which changes. etcd-surface §1.4.
 //
-// A hash finds the watchers of a single key and an interval tree those of ranges; each event is encoded once and shared
-// by all who get it; a stream gets one response per watcher and round. Every stream's queue is bounded: a watcher
-// whose stream is full, or that starts in the past, is *unsynced*, remembers the next revision it needs and reads
-// history from there; unsynced watchers share one scan. So a slow client costs bounded memory and never slows a write.
+// A hash finds the watchers of a single key and an interval tree those of ranges; each event is encoded once
+// and shared by all who get it; a stream gets one response per watcher and round. Every stream's queue is
+// bounded: a watcher whose stream is full, or that starts in the past, is *unsynced*, remembers the next
+// revision it needs and reads history from there; unsynced watchers share one scan. So a slow client costs
+// bounded memory and never slows a write.
 //
 //   publish ─▶ index ─▶ pending of synced watchers ─▶ (end of round) ─▶ one response each
 //   unsynced ─▶ recent events in memory, else Store::history ─▶ caught up ─▶ synced
 //
-// What every watcher is promised: its events come ordered by revision, without gaps and without duplicates, all events
-// of one revision in one response (or its fragments).
+// What every watcher is promised: its events come ordered by revision, without gaps and without duplicates,
+// all events of one revision in one response (or its fragments).
 //
 // [loop]
 #pragma once
@@ -35,11 +36,12 @@ namespace quorate::watch {
 
 struct Options {
   uint64_t progress_interval_ns = 600'000'000'000;
-  uint64_t max_response_bytes = 2u << 20;      // larger ones are split where the watcher asked for fragments
-  uint64_t stream_buffer_bytes = 512u << 10;   // queued per stream; beyond, its watchers fall behind
-  uint64_t round_ns = 1'000'000;               // between two rounds of sending: what comes closer together travels together
-  uint64_t recent_bytes = 4u << 20;            // of events kept in memory for watchers that are a little behind
-  uint64_t history_bytes = 1u << 20;           // read at once for those further behind
+  uint64_t max_response_bytes = 2u << 20;     // larger ones are split where the watcher asked for fragments
+  uint64_t stream_buffer_bytes = 512u << 10;  // queued per stream; beyond, its watchers fall behind
+  uint64_t round_ns =
+      1'000'000;  // between two rounds of sending: what comes closer together travels together
+  uint64_t recent_bytes = 4u << 20;   // of events kept in memory for watchers that are a little behind
+  uint64_t history_bytes = 1u << 20;  // read at once for those further behind
 };
 
 // An event as it goes into responses: the whole `events` field of a WatchResponse, encoded once.
@@ -72,12 +74,12 @@ using ListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<bo
 struct Watcher : ListHook {  // on the hub's list of unsynced watchers, or on none
   Stream* stream = nullptr;
   Group* group = nullptr;
-  uint32_t place = 0;        // in the group
+  uint32_t place = 0;  // in the group
   bool wants_puts = true, wants_deletes = true, previous = false, fragment = false, progress = false;
-  bool quiet = false;        // nothing was sent since the stream's last progress tick
-  bool scanning = false;     // takes part in the history scan that is under way
+  bool quiet = false;     // nothing was sent since the stream's last progress tick
+  bool scanning = false;  // takes part in the history scan that is under way
   int64_t id = 0;
-  int64_t next = 0;          // the first revision it still needs
+  int64_t next = 0;  // the first revision it still needs
   std::vector<EventRef> pending;
   bool synced() const { return !is_linked(); }
 };
@@ -123,7 +125,7 @@ class Stream {
   uint64_t unsynced_ = 0;
   TimerId progress_timer_ = 0;
   bool on_dirty_list_ = false;
-  bool blocked_ = false;         // waits for on_writable
+  bool blocked_ = false;  // waits for on_writable
 };
 
 class Hub {
@@ -182,7 +184,8 @@ class Hub {
   struct Recent {
     EventRef event;
     std::string key;
-    bool has_previous;  // there was an earlier version: with_previous must be made from history if nobody asked yet
+    bool has_previous;  // there was an earlier version: with_previous must be made from history if nobody
+                        // asked yet
   };
   std::deque<Recent> recent_;
   uint64_t recent_bytes_ = 0;

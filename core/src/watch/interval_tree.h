@@ -1,5 +1,6 @@
-// Which of many key ranges hold a key: a treap over (begin, end) whose nodes know the furthest end below them, so that
-// a look-up visits the ranges it finds and a logarithmic number of others (Cormen et al., "Interval trees").
+// Which of many key ranges hold a key: a treap over (begin, end) whose nodes know the furthest end below
+// them, so that a look-up visits the ranges it finds and a logarithmic number of others (Cormen et al.,
+// "Interval trees").
 //
 // Priorities come from a hash of the range, so the same ranges always make the same tree. [loop]
 #pragma once

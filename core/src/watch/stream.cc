@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "api/errors.h"
-#include "wire/codec.h"
 #include "watch/hub.h"
+#include "wire/codec.h"
 
 namespace quorate::watch {
 namespace {
@@ -113,7 +113,8 @@ void Stream::request_progress() {
   respond({.watch_id = kNoId});
 }
 
-// ---- Events ----------------------------------------------------------------------------------------------------------
+// ---- Events
+// ----------------------------------------------------------------------------------------------------------
 
 void Stream::send_events(Watcher& w) {
   if (w.pending.empty()) return;
@@ -151,7 +152,8 @@ void Stream::on_writable() {
   if (unsynced_ != 0) hub_.schedule_catch_up();
 }
 
-// ---- Progress by itself ----------------------------------------------------------------------------------------------
+// ---- Progress by itself
+// ----------------------------------------------------------------------------------------------
 
 void Stream::arm_progress() {
   if (progress_timer_ != 0) return;
@@ -160,10 +162,11 @@ void Stream::arm_progress() {
   uint64_t random = 0;
   hub_.runtime_.random->fill(&random, sizeof random);
   const uint64_t interval = hub_.options_.progress_interval_ns;
-  progress_timer_ = executor.at(executor.clock().monotonic_ns() + interval + random % (interval / 10 + 1), [this] {
-    progress_timer_ = 0;
-    progress_tick();
-  });
+  progress_timer_ =
+      executor.at(executor.clock().monotonic_ns() + interval + random % (interval / 10 + 1), [this] {
+        progress_timer_ = 0;
+        progress_tick();
+      });
 }
 
 void Stream::progress_tick() {
@@ -172,7 +175,8 @@ void Stream::progress_tick() {
   for (const auto& [id, w] : watchers_) {
     if (!w->progress) continue;
     any = true;
-    if (w->quiet && w->synced() && w->pending.empty() && w->next <= current + 1 && !blocked_) respond({.watch_id = w->id});
+    if (w->quiet && w->synced() && w->pending.empty() && w->next <= current + 1 && !blocked_)
+      respond({.watch_id = w->id});
     w->quiet = true;
   }
   if (any) arm_progress();

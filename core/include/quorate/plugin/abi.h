@@ -2,9 +2,9 @@
 //
 //   QUORATE_PLUGIN(kStorage, "rocksdb", "1.0.0", kCapDeleteRange, create, check_options);
 //
-// a constant-initialised object in an ELF section of its own, whose symbol name carries the ABI's major number.
-// Everything but the two pointers is inline and needs no relocation, so the loader reads and checks it from the file
-// before any of the plugin's code runs. `quorate plugin inspect FILE` prints it.
+// a constant-initialised object in an ELF section of its own, whose symbol name carries the ABI's major
+// number. Everything but the two pointers is inline and needs no relocation, so the loader reads and checks
+// it from the file before any of the plugin's code runs. `quorate plugin inspect FILE` prints it.
 #pragma once
 
 #include "quorate/plugin/base.h"
@@ -16,26 +16,31 @@ inline constexpr uint32_t kAbiMajor = 1;
 inline constexpr uint32_t kAbiMinor = 0;  // the SDK's; a plugin states the least it needs
 inline constexpr char kSymbol[] = "quorate_plugin_v1";
 inline constexpr char kSection[] = ".quorate.plugin";
-inline constexpr char kMagic[16] = {'Q', 'U', 'O', 'R', 'A', 'T', 'E', ' ', 'P', 'L', 'U', 'G', 'I', 'N', '\n', 0};
+inline constexpr char kMagic[16] = {'Q', 'U', 'O', 'R', 'A', 'T', 'E',  ' ',
+                                    'P', 'L', 'U', 'G', 'I', 'N', '\n', 0};
 
 enum class Kind : uint32_t { kStorage = 1, kTransport = 2, kAuth = 3 };
 
 inline const char* kind_name(Kind kind) {
   switch (kind) {
-    case Kind::kStorage: return "storage";
-    case Kind::kTransport: return "transport";
-    case Kind::kAuth: return "auth";
+    case Kind::kStorage:
+      return "storage";
+    case Kind::kTransport:
+      return "transport";
+    case Kind::kAuth:
+      return "auth";
   }
   return "unknown";
 }
 
 enum Capability : uint64_t {
-  kCapDeleteRange = 1 << 0,   // storage: WriteOp of kind delete-range
-  kCapCheckpoint = 1 << 1,    // storage: quorate.storage.checkpoint/1
-  kCapPinnedReads = 1 << 2,   // storage: get() and scan() may hand out memory that lives until the view dies
-  kCapVolatile = 1 << 3,      // storage: nothing survives the process; core keeps the log instead
-  kCapOwnIo = 1 << 4,         // storage: does not use the host's Files (maps files, say)
-  kCapOwnsThreads = 1 << 5,   // runs threads of its own (storage engines; an auth plugin that asks the network)
+  kCapDeleteRange = 1 << 0,  // storage: WriteOp of kind delete-range
+  kCapCheckpoint = 1 << 1,   // storage: quorate.storage.checkpoint/1
+  kCapPinnedReads = 1 << 2,  // storage: get() and scan() may hand out memory that lives until the view dies
+  kCapVolatile = 1 << 3,     // storage: nothing survives the process; core keeps the log instead
+  kCapOwnIo = 1 << 4,        // storage: does not use the host's Files (maps files, say)
+  kCapOwnsThreads =
+      1 << 5,  // runs threads of its own (storage engines; an auth plugin that asks the network)
 };
 
 // A dotted key and a TOML scalar as text, from [storage.options] and its like in plugins.toml.
@@ -44,7 +49,8 @@ struct Option {
   ByteView value;
 };
 
-// Makes the plugin's root object: an Engine, a Transport or a Channel, by kind. Touches no disk, starts no thread.
+// Makes the plugin's root object: an Engine, a Transport or a Channel, by kind. Touches no disk, starts no
+// thread.
 using CreateFn = Status (*)(HostServices* host, View<Option> options, Object** out) noexcept;
 // Validates options without side effects: an error names the option.
 using CheckOptionsFn = Status (*)(View<Option> options) noexcept;
@@ -55,7 +61,7 @@ struct Descriptor {
   uint32_t abi_major;
   uint32_t abi_minor;  // needed at least
   Kind kind;
-  char name[64];       // without the kind: "rocksdb"
+  char name[64];  // without the kind: "rocksdb"
   char version[32];
   char architecture[16];  // "x86_64", "aarch64"
   char sanitizer[16];     // "", "address", "thread"
@@ -125,7 +131,9 @@ constexpr Descriptor describe(Kind kind, const char* name, const char* version, 
 
 }  // namespace quorate::plugin
 
-#define QUORATE_PLUGIN(KIND, NAME, VERSION, CAPABILITIES, CREATE, CHECK_OPTIONS)                                  \
-  extern "C" __attribute__((visibility("default"), used, section(".quorate.plugin"))) constinit const             \
-      ::quorate::plugin::Descriptor quorate_plugin_v1 = ::quorate::plugin::describe(                              \
-          ::quorate::plugin::Kind::KIND, NAME, VERSION, CAPABILITIES, CREATE, CHECK_OPTIONS)
+#define QUORATE_PLUGIN(KIND, NAME, VERSION, CAPABILITIES, CREATE, CHECK_OPTIONS)                      \
+  extern "C" __attribute__((                                                                          \
+      visibility("default"), used,                                                                    \
+      section(".quorate.plugin"))) constinit const ::quorate::plugin::Descriptor quorate_plugin_v1 =  \
+      ::quorate::plugin::describe(::quorate::plugin::Kind::KIND, NAME, VERSION, CAPABILITIES, CREATE, \
+                                  CHECK_OPTIONS)

@@ -1,5 +1,5 @@
-// Auth plugins. So far channel/1, which secures a connection's bytes; identity, passwords, tokens and authorisation
-// join with the plugins that need them.
+// Auth plugins. So far channel/1, which secures a connection's bytes; identity, passwords, tokens and
+// authorisation join with the plugins that need them.
 #pragma once
 
 #include "quorate/plugin/transport.h"
@@ -11,8 +11,8 @@ enum class Side : uint32_t { kServer = 1, kClient = 2 };
 // Where a filter puts what it made. Lives for the call.
 class FilterSink {
  public:
-  virtual void to_wire(View<Buffer> bytes) noexcept = 0;   // for the socket
-  virtual void plaintext(ByteView bytes) noexcept = 0;     // for the transport
+  virtual void to_wire(View<Buffer> bytes) noexcept = 0;  // for the socket
+  virtual void plaintext(ByteView bytes) noexcept = 0;    // for the transport
   // The handshake is over: the negotiated ALPN and the peer's verified name (both may be empty).
   virtual void secured(ByteView alpn, ByteView principal) noexcept = 0;
 
@@ -20,8 +20,8 @@ class FilterSink {
   ~FilterSink() = default;
 };
 
-// One connection's security, sans-I/O. [loop]. A Status that is not ok aborts the connection: an error is never
-// an answer "plaintext".
+// One connection's security, sans-I/O. [loop]. A Status that is not ok aborts the connection: an error is
+// never an answer "plaintext".
 class Filter : public Object {
  public:
   virtual Status from_wire(ByteView bytes, FilterSink* sink) noexcept = 0;

@@ -1,8 +1,9 @@
 // The vocabulary that crosses the boundary between the host and a plugin.
 //
-// Only what is laid out here may cross: fixed-width integers, enums of fixed type, ByteView, View<T>, PODs that
-// begin with `struct_size`, a ref-counted Buffer and a 16-byte Status. Never an STL type, a smart pointer or an
-// exception: the two sides may be built by different compilers, standard libraries and with other debug settings.
+// Only what is laid out here may cross: fixed-width integers, enums of fixed type, ByteView, View<T>, PODs
+// that begin with `struct_size`, a ref-counted Buffer and a 16-byte Status. Never an STL type, a smart
+// pointer or an exception: the two sides may be built by different compilers, standard libraries and with
+// other debug settings.
 //
 // Threads: every method in the SDK carries a tag.
 //   [thread-safe]  may be called from any thread at any time
@@ -21,7 +22,8 @@
 
 namespace quorate::plugin {
 
-// ---- Views ---------------------------------------------------------------------------------------------------
+// ---- Views
+// ---------------------------------------------------------------------------------------------------
 
 // A borrowed run of bytes: valid for the call it is passed to unless the method says otherwise.
 struct ByteView {
@@ -51,10 +53,11 @@ struct View {
 };
 static_assert(sizeof(View<int>) == 16);
 
-// ---- Buffer --------------------------------------------------------------------------------------------------
+// ---- Buffer
+// --------------------------------------------------------------------------------------------------
 
-// The header of a shared run of bytes. Whoever made it supplies `free`, which is called once, on any thread, when
-// the last reference goes; so memory always returns to the allocator it came from.
+// The header of a shared run of bytes. Whoever made it supplies `free`, which is called once, on any thread,
+// when the last reference goes; so memory always returns to the allocator it came from.
 struct BufferControl {
   std::atomic<uint32_t> references{1};
   uint32_t reserved = 0;
@@ -62,13 +65,14 @@ struct BufferControl {
 };
 static_assert(sizeof(BufferControl) == 16);
 
-// A slice of shared, immutable bytes. Copying adds a reference [thread-safe]; a Buffer without a control block
-// refers to bytes that outlive the process' use of them (static data).
+// A slice of shared, immutable bytes. Copying adds a reference [thread-safe]; a Buffer without a control
+// block refers to bytes that outlive the process' use of them (static data).
 class Buffer {
  public:
   constexpr Buffer() = default;
   // Takes over one reference to `control`.
-  Buffer(BufferControl* control, const uint8_t* data, uint64_t size) : control_(control), data_(data), size_(size) {}
+  Buffer(BufferControl* control, const uint8_t* data, uint64_t size)
+      : control_(control), data_(data), size_(size) {}
   Buffer(const Buffer& o) : control_(o.control_), data_(o.data_), size_(o.size_) { acquire(); }
   Buffer(Buffer&& o) noexcept : control_(std::exchange(o.control_, nullptr)), data_(o.data_), size_(o.size_) {
     o.data_ = nullptr;
@@ -124,25 +128,26 @@ class Buffer {
 };
 static_assert(sizeof(Buffer) == 24);
 
-// ---- Status --------------------------------------------------------------------------------------------------
+// ---- Status
+// --------------------------------------------------------------------------------------------------
 
 enum class Code : uint32_t {
   kOk = 0,
-  kRetryable = 1,     // nothing happened, the handle is still good, the same call may succeed later
-  kNoSpace = 2,       // no room on the disk
-  kIo = 3,            // the device failed
-  kCorruption = 4,    // bytes are not what was written; the message says where
-  kViewExpired = 5,   // a read view outlived what it looks at; take a new one
+  kRetryable = 1,    // nothing happened, the handle is still good, the same call may succeed later
+  kNoSpace = 2,      // no room on the disk
+  kIo = 3,           // the device failed
+  kCorruption = 4,   // bytes are not what was written; the message says where
+  kViewExpired = 5,  // a read view outlived what it looks at; take a new one
   kNotFound = 6,
   kInvalid = 7,       // the caller's arguments or options are wrong
   kBusy = 8,          // someone else holds it (a lock file)
   kIncompatible = 9,  // another version, engine or format
   kUnsupported = 10,
-  kInternal = 11,     // a bug; an exception that a plugin let escape arrives as this
+  kInternal = 11,  // a bug; an exception that a plugin let escape arrives as this
 };
 
-// An outcome: a code and, unless ok, a text for people. 16 bytes; the text is ref-counted and its deleter travels
-// with it. Moves across the boundary by value.
+// An outcome: a code and, unless ok, a text for people. 16 bytes; the text is ref-counted and its deleter
+// travels with it. Moves across the boundary by value.
 class [[nodiscard]] Status {
  public:
   constexpr Status() = default;
@@ -197,31 +202,34 @@ static_assert(sizeof(Status) == 16);
 
 // The name of a code, for messages: "no_space".
 inline const char* code_name(Code code) {
-  constexpr const char* kNames[] = {"ok",        "retryable", "no_space", "io",           "corruption",  "view_expired",
-                                    "not_found", "invalid",   "busy",     "incompatible", "unsupported", "internal"};
+  constexpr const char* kNames[] = {"ok",         "retryable",    "no_space",    "io",
+                                    "corruption", "view_expired", "not_found",   "invalid",
+                                    "busy",       "incompatible", "unsupported", "internal"};
   auto i = static_cast<uint32_t>(code);
   return i < sizeof kNames / sizeof *kNames ? kNames[i] : "unknown";
 }
 
-// ---- Objects -------------------------------------------------------------------------------------------------
+// ---- Objects
+// -------------------------------------------------------------------------------------------------
 
-// The root of every object that crosses the boundary, the host's too. Ref-counted [thread-safe]; born with one
-// reference. Released interfaces never grow: a new ability is a new small interface with an id of its own, such as
-// "quorate.storage.checkpoint/1", asked for with query(). Until the first release tag ids end in "/draft".
+// The root of every object that crosses the boundary, the host's too. Ref-counted [thread-safe]; born with
+// one reference. Released interfaces never grow: a new ability is a new small interface with an id of its
+// own, such as "quorate.storage.checkpoint/1", asked for with query(). Until the first release tag ids end in
+// "/draft".
 class Object {
  public:
   virtual void retain() noexcept = 0;   // [thread-safe]
   virtual void release() noexcept = 0;  // [thread-safe] the last one destroys the object
-  // [thread-safe] The interface `id` of this object, or null. The pointer is of the interface's own type; it lives
-  // as long as the object and carries no reference of its own.
+  // [thread-safe] The interface `id` of this object, or null. The pointer is of the interface's own type; it
+  // lives as long as the object and carries no reference of its own.
   virtual void* query(const char* id) noexcept = 0;
 
  protected:
   ~Object() = default;
 };
 
-// A counted reference to an Object. Never crosses the boundary itself: parameters are plain pointers, which are
-// borrowed for the call; an `T** out` gives the caller one reference.
+// A counted reference to an Object. Never crosses the boundary itself: parameters are plain pointers, which
+// are borrowed for the call; an `T** out` gives the caller one reference.
 template <typename T>
 class Ref {
  public:
@@ -289,8 +297,8 @@ Ref<T> make(Args&&... args) {
   return Ref<T>::adopt(new T(std::forward<Args>(args)...));
 }
 
-// Runs `body` (returning Status) and turns an exception of the plugin's own library into a Status. Compiled into
-// the plugin, so that no exception ever meets the boundary.
+// Runs `body` (returning Status) and turns an exception of the plugin's own library into a Status. Compiled
+// into the plugin, so that no exception ever meets the boundary.
 template <typename F>
 Status guarded(F&& body) noexcept;
 

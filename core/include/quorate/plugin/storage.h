@@ -1,20 +1,22 @@
 // Storage plugins: an ordered byte map with a few numbered keyspaces.
 //
-// What core asks of one, and no more: batches are atomic across keyspaces, and after any crash or power cut the
-// contents are a *prefix* of the sequence of batches, not before the last sync() that returned ok. Acknowledged data
-// never depends on the engine alone: core keeps each batch until the engine has synced it, and its own log beside it.
+// What core asks of one, and no more: batches are atomic across keyspaces, and after any crash or power cut
+// the contents are a *prefix* of the sequence of batches, not before the last sync() that returned ok.
+// Acknowledged data never depends on the engine alone: core keeps each batch until the engine has synced it,
+// and its own log beside it.
 //
 //     write(b1,m1) write(b2,m2) sync(m2)→ok write(b3,m3)  ── crash ──▶  {b1,b2} or {b1,b2,b3}, nothing else
 //
-// Concurrency: one thread writes; sync() runs beside write(); any number of read views are taken and used beside both.
-// A view taken after write() returned sees that batch.
+// Concurrency: one thread writes; sync() runs beside write(); any number of read views are taken and used
+// beside both. A view taken after write() returned sees that batch.
 #pragma once
 
 #include "quorate/plugin/abi.h"
 
 namespace quorate::plugin {
 
-// Core's number of a batch, ascending. 0 after open: core reads its own applied record to learn where it stands.
+// Core's number of a batch, ascending. 0 after open: core reads its own applied record to learn where it
+// stands.
 using Mark = uint64_t;
 
 enum class WriteKind : uint32_t { kPut = 1, kDelete = 2, kDeleteRange = 3 };
@@ -54,8 +56,8 @@ class StorageEvents {
 // Receives the answers of reads. The bytes live for the call only.
 class ReadSink {
  public:
-  // get and multi_get: the place in the list of keys; scan: counts from 0. A key that is absent is reported by
-  // multi_get with `found` 0. Answer 0 to stop a scan.
+  // get and multi_get: the place in the list of keys; scan: counts from 0. A key that is absent is reported
+  // by multi_get with `found` 0. Answer 0 to stop a scan.
   virtual uint32_t entry(uint64_t position, uint32_t found, ByteView key, ByteView value) noexcept = 0;
 
  protected:
@@ -95,21 +97,22 @@ class StatisticsSink {
   ~StatisticsSink() = default;
 };
 
-// An open engine. After no_space or io, *writes* on the handle are poisoned (answered with the first error): core
-// closes the store, and opens it again once there is space. Reads and new views stay legal meanwhile.
+// An open engine. After no_space or io, *writes* on the handle are poisoned (answered with the first error):
+// core closes the store, and opens it again once there is space. Reads and new views stay legal meanwhile.
 class Store : public Object {
  public:
   // [serial] Atomic. A mark is never below an earlier one.
   virtual Status write(View<WriteOp> batch, Mark mark) noexcept = 0;
   // [thread-safe, beside write; may block] On ok everything up to `mark` survives a power cut.
   virtual Status sync(Mark mark) noexcept = 0;
-  virtual Mark durable_mark() noexcept = 0;                        // [thread-safe, no-block]
-  virtual Status new_read_view(ReadView** out) noexcept = 0;       // [thread-safe]
+  virtual Mark durable_mark() noexcept = 0;                   // [thread-safe, no-block]
+  virtual Status new_read_view(ReadView** out) noexcept = 0;  // [thread-safe]
   // [thread-safe, may block] Gives space of deleted entries in [begin, end) back; both empty: everything.
   virtual Status compact(uint32_t keyspace, ByteView begin, ByteView end) noexcept = 0;
-  virtual uint64_t approximate_size() noexcept = 0;                // [thread-safe] bytes on the disk
-  virtual void statistics(StatisticsSink* sink) noexcept = 0;      // [thread-safe]
-  // [serial] Joins threads, frees files and the lock. Afterwards views answer view_expired, everything else invalid.
+  virtual uint64_t approximate_size() noexcept = 0;            // [thread-safe] bytes on the disk
+  virtual void statistics(StatisticsSink* sink) noexcept = 0;  // [thread-safe]
+  // [serial] Joins threads, frees files and the lock. Afterwards views answer view_expired, everything else
+  // invalid.
   virtual Status close() noexcept = 0;
 
  protected:

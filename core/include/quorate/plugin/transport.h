@@ -1,46 +1,48 @@
-// Transport plugins: how calls and streams travel over a connection. Sans-I/O: the host gives bytes and time, the
-// plugin answers with bytes and calls; it opens no socket, starts no thread, reads no clock of its own. One session
-// per connection, server or client side. A transport moves (method, message bytes) and knows no message.
+// Transport plugins: how calls and streams travel over a connection. Sans-I/O: the host gives bytes and time,
+// the plugin answers with bytes and calls; it opens no socket, starts no thread, reads no clock of its own.
+// One session per connection, server or client side. A transport moves (method, message bytes) and knows no
+// message.
 //
 //   bytes in ─▶ Session::on_data ─▶ CallHandler::on_call / StreamReader::on_message ─▶ core
 //   bytes out ◀─ Connection::send ◀─ ServerWriter::write / finish ◀────────────────── core
 //
-// Everything in this file is [loop]: one connection, its session and all its calls live on one loop. No method of
-// Connection or of a Writer calls back into its caller before the outermost call has returned.
+// Everything in this file is [loop]: one connection, its session and all its calls live on one loop. No
+// method of Connection or of a Writer calls back into its caller before the outermost call has returned.
 #pragma once
 
 #include "quorate/plugin/abi.h"
 
 namespace quorate::plugin {
 
-// ---- The host's side of a connection -----------------------------------------------------------------------------
+// ---- The host's side of a connection
+// -----------------------------------------------------------------------------
 
 enum class ListenerRole : uint32_t { kClient = 1, kPeer = 2, kMetrics = 3 };
 
 // Zero means: no limit, or never, unless said otherwise.
 struct TransportLimits {
   uint64_t struct_size = sizeof(TransportLimits);
-  uint64_t max_receive_message = 2u << 20;       // bytes; a larger message ends its call with ResourceExhausted
-  uint64_t max_send_message = 0x7fffffff;        // bytes
-  uint32_t max_concurrent_streams = 0xffffffff;  // per connection
-  uint32_t max_header_bytes = 16u << 10;         // of one call's header list
-  uint64_t keepalive_min_time_ns = 5'000'000'000;          // pings closer together are answered with GOAWAY
-  uint64_t keepalive_interval_ns = 7'200'000'000'000;      // we ping an idle peer; 0: never
-  uint64_t keepalive_timeout_ns = 20'000'000'000;          // a ping without an answer closes the connection
-  uint64_t handshake_timeout_ns = 10'000'000'000;          // from accept to the peer's complete preface
-  uint64_t send_mark = 256u << 10;               // bytes queued on the socket at which writers should pause
+  uint64_t max_receive_message = 2u << 20;  // bytes; a larger message ends its call with ResourceExhausted
+  uint64_t max_send_message = 0x7fffffff;   // bytes
+  uint32_t max_concurrent_streams = 0xffffffff;        // per connection
+  uint32_t max_header_bytes = 16u << 10;               // of one call's header list
+  uint64_t keepalive_min_time_ns = 5'000'000'000;      // pings closer together are answered with GOAWAY
+  uint64_t keepalive_interval_ns = 7'200'000'000'000;  // we ping an idle peer; 0: never
+  uint64_t keepalive_timeout_ns = 20'000'000'000;      // a ping without an answer closes the connection
+  uint64_t handshake_timeout_ns = 10'000'000'000;      // from accept to the peer's complete preface
+  uint64_t send_mark = 256u << 10;  // bytes queued on the socket at which writers should pause
 };
 
 struct ConnectionInfo {
   uint64_t struct_size = sizeof(ConnectionInfo);
   uint64_t id = 0;  // unique in the process
   ListenerRole role = ListenerRole::kClient;
-  uint32_t secure = 0;      // bytes were encrypted
-  ByteView local_address;   // "127.0.0.1:2379", "unix:/path"
+  uint32_t secure = 0;     // bytes were encrypted
+  ByteView local_address;  // "127.0.0.1:2379", "unix:/path"
   ByteView remote_address;
-  ByteView principal;       // verified by an auth plugin; empty: anonymous
-  ByteView alpn;            // negotiated; empty without TLS
-  int64_t unix_pid = -1;    // credentials of a unix socket's peer, or -1
+  ByteView principal;     // verified by an auth plugin; empty: anonymous
+  ByteView alpn;          // negotiated; empty without TLS
+  int64_t unix_pid = -1;  // credentials of a unix socket's peer, or -1
   int64_t unix_uid = -1;
   int64_t unix_gid = -1;
   const TransportLimits* limits = nullptr;  // never null; lives as long as the connection
@@ -59,7 +61,8 @@ class Connection : public Object {
   // Queues bytes for the socket; always accepts. The buffers are lent (the host takes its own references).
   virtual void send(View<Buffer> bytes) noexcept = 0;
   virtual uint64_t queued_bytes() noexcept = 0;
-  // Asks for one Session::on_flush at the end of this turn of the loop, so that everything of a turn is sent at once.
+  // Asks for one Session::on_flush at the end of this turn of the loop, so that everything of a turn is sent
+  // at once.
   virtual void request_flush() noexcept = 0;
   virtual void pause_read() noexcept = 0;
   virtual void resume_read() noexcept = 0;
@@ -73,7 +76,8 @@ class Connection : public Object {
   ~Connection() = default;
 };
 
-// ---- Calls ---------------------------------------------------------------------------------------------------------
+// ---- Calls
+// ---------------------------------------------------------------------------------------------------------
 
 struct Header {
   ByteView name;  // lower case
@@ -83,18 +87,18 @@ static_assert(sizeof(Header) == 32);
 
 struct CallInfo {
   uint64_t struct_size = sizeof(CallInfo);
-  ByteView method;        // "/package.Service/Method"
+  ByteView method;  // "/package.Service/Method"
   ByteView authority;
-  View<Header> metadata;  // without pseudo headers; "-bin" values are decoded
+  View<Header> metadata;     // without pseudo headers; "-bin" values are decoded
   uint64_t deadline_ns = 0;  // on the loop's monotonic clock; 0: none. Core enforces it.
   Connection* connection = nullptr;
 };
 
 enum class EndCause : uint32_t {
-  kFinished = 0,      // server side: finish() was delivered to the transport; client side: the server's trailers
-  kCancelled = 1,     // the other side cancelled the call
+  kFinished = 0,   // server side: finish() was delivered to the transport; client side: the server's trailers
+  kCancelled = 1,  // the other side cancelled the call
   kConnectionLost = 2,
-  kProtocolError = 3, // the other side broke the protocol, or a limit; the transport has answered it already
+  kProtocolError = 3,  // the other side broke the protocol, or a limit; the transport has answered it already
 };
 
 struct End {
@@ -105,14 +109,15 @@ struct End {
   View<Header> trailers;
 };
 
-// Core's end of a call's incoming messages. Ref-counted; outlives the connection. After on_end calls do nothing.
+// Core's end of a call's incoming messages. Ref-counted; outlives the connection. After on_end calls do
+// nothing.
 class StreamReader : public Object {
  public:
   virtual void on_headers(View<Header> headers) noexcept = 0;  // client side: the server's initial metadata
-  virtual void on_message(Buffer message) noexcept = 0;        // one whole message; only against request() credit
-  virtual void on_half_close() noexcept = 0;                   // the other side sends no more
+  virtual void on_message(Buffer message) noexcept = 0;  // one whole message; only against request() credit
+  virtual void on_half_close() noexcept = 0;             // the other side sends no more
   virtual void on_writable() noexcept = 0;  // once, when the call's queue has fallen to half of the send mark
-  virtual void on_end(const End& end) noexcept = 0;            // once, and last
+  virtual void on_end(const End& end) noexcept = 0;  // once, and last
 
  protected:
   ~StreamReader() = default;
@@ -155,24 +160,26 @@ class ClientWriter : public Writer {
 // Core's: decides what a call is. Lives as long as its sessions.
 class CallHandler {
  public:
-  // `info` and what it refers to live for the call. *out: a reader, one reference for the transport; left null only
-  // when the call was finished already.
+  // `info` and what it refers to live for the call. *out: a reader, one reference for the transport; left
+  // null only when the call was finished already.
   virtual void on_call(const CallInfo& info, ServerWriter* writer, StreamReader** out) noexcept = 0;
 
  protected:
   ~CallHandler() = default;
 };
 
-// ---- Sessions ------------------------------------------------------------------------------------------------------
+// ---- Sessions
+// ------------------------------------------------------------------------------------------------------
 
-// One connection's protocol state. A Status that is not ok makes the host abort the connection and log the text.
+// One connection's protocol state. A Status that is not ok makes the host abort the connection and log the
+// text.
 class Session : public Object {
  public:
   virtual Status on_data(ByteView bytes) noexcept = 0;
   virtual Status on_writable() noexcept = 0;  // the socket's queue has fallen to half of the send mark
   virtual Status on_flush() noexcept = 0;     // once per turn after request_flush
   virtual Status on_timer(uint64_t now_ns) noexcept = 0;
-  virtual Status on_eof() noexcept = 0;       // the peer sends no more bytes
+  virtual Status on_eof() noexcept = 0;                    // the peer sends no more bytes
   virtual void on_closed(const Status& why) noexcept = 0;  // last; every open call gets its on_end within
   // No new calls (GOAWAY); those that run go on. Closes gracefully when the last has ended.
   virtual void drain() noexcept = 0;

@@ -1,0 +1,244 @@
+// One node's behaviour where time, space or a client goes wrong.
+#include <gtest/gtest.h>
+
+#include "node/node_rig.h"
+
+namespace quorate::test {
+namespace {
+
+constexpr uint64_t kSecond = 1'000'000'000;
+constexpr std::string_view kAll("\0", 1);
+
+class NodeTest : public testing::Test {
+ protected:
+  void start() {
+    plugin::Status status = rig_.start();
+    ASSERT_TRUE(status.ok()) << status.text();
+    ASSERT_TRUE(rig_.ready) << rig_.fatal;
+  }
+  int64_t grant(int64_t ttl) {
+    auto c = rig_.call("/etcdserverpb.Lease/LeaseGrant", api::LeaseGrantRequest{.TTL = ttl});
+    EXPECT_TRUE(c->ok()) << c->text;
+    return rig_.reply<api::LeaseGrantResponse>(*c).ID;
+  }
+  NodeRig rig_{"memory", 1};
+};
+
+TEST_F(NodeTest, KnowsItselfTheMomentItIsReady) {
+  start();
+  auto c = rig_.call("/etcdserverpb.Cluster/MemberList", api::MemberListRequest{.linearizable = true});
+  auto list = rig_.reply<api::MemberListResponse>(*c);
+  ASSERT_EQ(list.members.size(), 1u);
+  EXPECT_EQ(list.members[0].name, "n0");
+  EXPECT_EQ(list.members[0].clientURLs[0], "http://localhost:2379");
+  EXPECT_EQ(list.members[0].ID, 10276657743932975437u);  // as etcd derives it from the same URL and token
+  EXPECT_EQ(list.header->cluster_id, 14841639068965178418u);
+  EXPECT_EQ(list.header->raft_term, 2u);
+}
+
+TEST_F(NodeTest, ALeaseEndsAfterItsTimeAndTakesItsKeys) {
+  start();
+  const int64_t lease = grant(5);
+  rig_.put("a", "1", lease);
+  rig_.put("b", "2", lease);
+  rig_.put("c", "3");
+  rig_.executor.advance(4 * kSecond);
+  EXPECT_TRUE(rig_.get("a"));
+  auto keep = rig_.open("/etcdserverpb.Lease/LeaseKeepAlive");
+  keep->send(api::LeaseKeepAliveRequest{.ID = lease});
+  rig_.executor.run_until_idle();
+  ASSERT_EQ(keep->messages.size(), 1u);
+  EXPECT_EQ(rig_.reply<api::LeaseKeepAliveResponse>(*keep).TTL, 5);
+  rig_.executor.advance(4 * kSecond);
+  EXPECT_TRUE(rig_.get("a")) << "it was renewed";
+  rig_.executor.advance(2 * kSecond);
+  EXPECT_FALSE(rig_.get("a"));
+  EXPECT_FALSE(rig_.get("b"));
+  EXPECT_TRUE(rig_.get("c"));
+  keep->send(api::LeaseKeepAliveRequest{.ID = lease});
+  rig_.executor.run_until_idle();
+  EXPECT_EQ(rig_.reply<api::LeaseKeepAliveResponse>(*keep, 1).TTL, 0) << "an ended lease is not renewed";
+}
+
+TEST_F(NodeTest, ALeaseHasItsFullTimeAgainAfterARestart) {
+  start();
+  const int64_t lease = grant(10);
+  rig_.put("a", "1", lease);
+  rig_.executor.advance(9 * kSecond);
+  ASSERT_TRUE(rig_.stop().ok());
+  rig_.executor.advance(60 * kSecond);
+  start();
+  rig_.executor.advance(9 * kSecond);
+  EXPECT_TRUE(rig_.get("a"));
+  rig_.executor.advance(2 * kSecond);
+  EXPECT_FALSE(rig_.get("a"));
+}
+
+TEST_F(NodeTest, NoLeaseIsEndedForAStandstillOfTheProcess) {
+  start();
+  const int64_t lease = grant(5);
+  rig_.put("a", "1", lease);
+  rig_.executor.clock().set(rig_.executor.now() + 100 * kSecond);  // the loop did not run meanwhile
+  rig_.executor.run_until_idle();
+  rig_.executor.advance(kSecond);
+  EXPECT_TRUE(rig_.get("a"));
+  rig_.executor.advance(6 * kSecond);
+  EXPECT_FALSE(rig_.get("a"));
+}
+
+TEST_F(NodeTest, ACallThatWaitsTooLongIsToldSo) {
+  start();
+  rig_.executor.hold(Lane::kWal);  // the disk does not answer
+  auto slow = rig_.call("/etcdserverpb.KV/Put", api::PutRequest{.key = "a", .value = "1"}, false);
+  // Inline syncs do not go through the lane: the first put may succeed at once, the clock saying that the disk is quick.
+  rig_.executor.run_until_idle();
+  if (slow->ended) GTEST_SKIP() << "the log syncs inline here";
+  rig_.executor.advance(6 * kSecond);
+  EXPECT_FALSE(slow->ended);
+  rig_.executor.advance(2 * kSecond);
+  ASSERT_TRUE(slow->ended);
+  EXPECT_EQ(slow->code, api::GrpcCode::kUnavailable);
+  EXPECT_EQ(slow->text, "etcdserver: request timed out");
+  rig_.executor.resume(Lane::kWal);
+}
+
+TEST_F(NodeTest, ADeadlineOfTheClientEndsItsCall) {
+  start();
+  auto watch = rig_.open("/etcdserverpb.Watch/Watch", {}, rig_.executor.now() + 2 * kSecond);
+  rig_.executor.advance(kSecond);
+  EXPECT_FALSE(watch->ended);
+  rig_.executor.advance(2 * kSecond);
+  ASSERT_TRUE(watch->ended);
+  EXPECT_EQ(watch->code, api::GrpcCode::kDeadlineExceeded);
+  EXPECT_EQ(watch->text, "context deadline exceeded");
+}
+
+TEST_F(NodeTest, TheQuotaStopsPutsAndLetsDeletesMakeRoom) {
+  rig_.options.quota_bytes = 64 << 10;
+  start();
+  const std::string value(8 << 10, 'v');
+  plugin::Ref<ClientCall> refused;
+  for (int i = 0; i < 20 && !refused; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    auto c = rig_.call("/etcdserverpb.KV/Put", api::PutRequest{.key = key, .value = value});
+    if (!c->ok()) refused = c;
+  }
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, api::GrpcCode::kResourceExhausted);
+  EXPECT_EQ(refused->text, "etcdserver: mvcc: database space exceeded");
+  auto alarms = rig_.call("/etcdserverpb.Maintenance/Alarm", api::AlarmRequest());
+  ASSERT_EQ(rig_.reply<api::AlarmResponse>(*alarms).alarms.size(), 1u);
+  EXPECT_TRUE(rig_.get("k0")) << "reads go on";
+  auto deleted = rig_.call("/etcdserverpb.KV/DeleteRange", api::DeleteRangeRequest{.key = kAll, .range_end = kAll});
+  ASSERT_TRUE(deleted->ok()) << deleted->text;
+  const int64_t revision = rig_.reply<api::DeleteRangeResponse>(*deleted).header->revision;
+  ASSERT_TRUE(
+      rig_.call("/etcdserverpb.KV/Compact", api::CompactionRequest{.revision = revision, .physical = true})->ok());
+  rig_.executor.advance(5 * kSecond);
+  auto still = rig_.call("/etcdserverpb.KV/Put", api::PutRequest{.key = "x", .value = "1"});
+  EXPECT_FALSE(still->ok()) << "the alarm holds until it is disarmed";
+  const api::AlarmRequest disarm{.action = api::AlarmRequest::AlarmAction::kDeactivate,
+                                 .memberID = rig_.node().member_id(),
+                                 .alarm = api::AlarmType::kNoSpace};
+  ASSERT_TRUE(rig_.call("/etcdserverpb.Maintenance/Alarm", disarm)->ok());
+  EXPECT_GT(rig_.put("x", "1"), 0);
+}
+
+TEST_F(NodeTest, StreamsEndAndCallsAreRefusedWhenItDrains) {
+  start();
+  auto watch = rig_.open("/etcdserverpb.Watch/Watch");
+  bool drained = false;
+  rig_.node().drain([&] { drained = true; });
+  rig_.executor.run_until_idle();
+  EXPECT_TRUE(drained);
+  ASSERT_TRUE(watch->ended);
+  EXPECT_EQ(watch->code, api::GrpcCode::kUnavailable);
+  auto late = rig_.open("/etcdserverpb.KV/Put");
+  EXPECT_TRUE(late->ended);
+  EXPECT_EQ(late->text, "etcdserver: server stopped");
+}
+
+TEST_F(NodeTest, UnknownAndUnbuiltMethodsAreUnimplemented) {
+  start();
+  for (const char* path : {"/etcdserverpb.KV/Nope", "/nope.Nope/Nope", "/etcdserverpb.Auth/AuthEnable",
+                           "/etcdserverpb.Maintenance/Snapshot", "/v3lockpb.Lock/Lock"}) {
+    auto c = rig_.open(path);
+    EXPECT_TRUE(c->ended) << path;
+    EXPECT_EQ(c->code, api::GrpcCode::kUnimplemented) << path;
+  }
+}
+
+TEST_F(NodeTest, RefusesADirectoryOfAnotherEngine) {
+  start();
+  rig_.put("a", "1");
+  ASSERT_TRUE(rig_.stop().ok());
+  rig_.options.engine_name = "rocksdb";
+  plugin::Status status = rig_.start();
+  EXPECT_EQ(status.code(), plugin::Code::kIncompatible);
+  EXPECT_NE(std::string(status.text()).find("was written by the engine 'memory'"), std::string::npos) << status.text();
+  rig_.options.engine_name = "memory";
+  start();
+  EXPECT_EQ(rig_.get("a"), "1") << "nothing was harmed";
+}
+
+TEST_F(NodeTest, ADamagedLogIsNamedAndNotGuessedAt) {
+  start();
+  for (int i = 0; i < 50; ++i) rig_.put("k" + std::to_string(i), std::string(300, 'v'));
+  ASSERT_TRUE(rig_.stop().ok());
+  std::string segment;
+  for (const std::string& path : rig_.files->list_all("/data/member/wal")) {
+    if (path.ends_with(".wal")) segment = path;
+  }
+  ASSERT_FALSE(segment.empty());
+  rig_.files->flip_bit(segment, 12 << 10, 3);
+  plugin::Status status = rig_.start();
+  EXPECT_EQ(status.code(), plugin::Code::kCorruption);
+  EXPECT_NE(std::string(status.text()).find(segment), std::string::npos) << status.text();
+  EXPECT_NE(std::string(status.text()).find("offset"), std::string::npos) << status.text();
+}
+
+// A full disk: under the log, then under the engine. Reads go on, writes are refused clearly, and writing resumes by
+// itself when there is space again; nothing that was acknowledged is lost.
+class FullDisk : public testing::TestWithParam<const char*> {};
+
+TEST_P(FullDisk, IsAnAnswerAndNotAnEnd) {
+  NodeRig rig(GetParam(), 5);
+  ASSERT_TRUE(rig.start().ok());
+  rig.put("before", "1");
+  rig.executor.advance(10 * kSecond);
+  rig.files->set_quota(rig.files->used() + (256 << 10));
+  const std::string value(16 << 10, 'v');
+  std::map<std::string, std::string> acknowledged;
+  int refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    auto c = rig.call("/etcdserverpb.KV/Put", api::PutRequest{.key = key, .value = value});
+    rig.executor.advance(100'000'000);
+    if (c->ok()) {
+      acknowledged[key] = value;
+    } else {
+      ++refused;
+      if (c->ended) {
+        EXPECT_EQ(c->code, api::GrpcCode::kResourceExhausted) << c->text;
+      }
+    }
+  }
+  EXPECT_GT(refused, 0) << "the disk was never full";
+  EXPECT_TRUE(rig.fatal.empty()) << rig.fatal;
+  EXPECT_EQ(rig.get("before"), "1") << "reads go on";
+  rig.files->set_quota(UINT64_MAX);
+  rig.executor.advance(30 * kSecond);
+  EXPECT_GT(rig.put("after", "2"), 0) << "writing resumes without a restart";
+  for (const auto& [key, v] : acknowledged) ASSERT_EQ(rig.get(key), v) << key;
+  rig.power_cut(PowerCut::random(9));
+  plugin::Status started = rig.start();
+  ASSERT_TRUE(started.ok()) << started.text();
+  for (const auto& [key, v] : acknowledged) ASSERT_EQ(rig.get(key), v) << key;
+  EXPECT_EQ(rig.get("after"), "2");
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, FullDisk, testing::Values("rocksdb", "leveldb"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace quorate::test
