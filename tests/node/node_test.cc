@@ -1,6 +1,8 @@
 // One node's behaviour where time, space or a client goes wrong.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "node/node_rig.h"
 
 namespace quorate::test {
@@ -90,7 +92,8 @@ TEST_F(NodeTest, ACallThatWaitsTooLongIsToldSo) {
   start();
   rig_.executor.hold(Lane::kWal);  // the disk does not answer
   auto slow = rig_.call("/etcdserverpb.KV/Put", api::PutRequest{.key = "a", .value = "1"}, false);
-  // Inline syncs do not go through the lane: the first put may succeed at once, the clock saying that the disk is quick.
+  // Inline syncs do not go through the lane: the first put may succeed at once, the clock saying that the
+  // disk is quick.
   rig_.executor.run_until_idle();
   if (slow->ended) GTEST_SKIP() << "the log syncs inline here";
   rig_.executor.advance(6 * kSecond);
@@ -129,11 +132,13 @@ TEST_F(NodeTest, TheQuotaStopsPutsAndLetsDeletesMakeRoom) {
   auto alarms = rig_.call("/etcdserverpb.Maintenance/Alarm", api::AlarmRequest());
   ASSERT_EQ(rig_.reply<api::AlarmResponse>(*alarms).alarms.size(), 1u);
   EXPECT_TRUE(rig_.get("k0")) << "reads go on";
-  auto deleted = rig_.call("/etcdserverpb.KV/DeleteRange", api::DeleteRangeRequest{.key = kAll, .range_end = kAll});
+  auto deleted =
+      rig_.call("/etcdserverpb.KV/DeleteRange", api::DeleteRangeRequest{.key = kAll, .range_end = kAll});
   ASSERT_TRUE(deleted->ok()) << deleted->text;
   const int64_t revision = rig_.reply<api::DeleteRangeResponse>(*deleted).header->revision;
   ASSERT_TRUE(
-      rig_.call("/etcdserverpb.KV/Compact", api::CompactionRequest{.revision = revision, .physical = true})->ok());
+      rig_.call("/etcdserverpb.KV/Compact", api::CompactionRequest{.revision = revision, .physical = true})
+          ->ok());
   rig_.executor.advance(5 * kSecond);
   auto still = rig_.call("/etcdserverpb.KV/Put", api::PutRequest{.key = "x", .value = "1"});
   EXPECT_FALSE(still->ok()) << "the alarm holds until it is disarmed";
@@ -175,7 +180,8 @@ TEST_F(NodeTest, RefusesADirectoryOfAnotherEngine) {
   rig_.options.engine_name = "rocksdb";
   plugin::Status status = rig_.start();
   EXPECT_EQ(status.code(), plugin::Code::kIncompatible);
-  EXPECT_NE(std::string(status.text()).find("was written by the engine 'memory'"), std::string::npos) << status.text();
+  EXPECT_NE(std::string(status.text()).find("was written by the engine 'memory'"), std::string::npos)
+      << status.text();
   rig_.options.engine_name = "memory";
   start();
   EXPECT_EQ(rig_.get("a"), "1") << "nothing was harmed";
@@ -186,8 +192,8 @@ TEST_F(NodeTest, ADamagedLogIsNamedAndNotGuessedAt) {
   for (int i = 0; i < 50; ++i) rig_.put("k" + std::to_string(i), std::string(300, 'v'));
   ASSERT_TRUE(rig_.stop().ok());
   std::string segment;
-  for (const std::string& path : rig_.files->list_all("/data/member/wal")) {
-    if (path.ends_with(".wal")) segment = path;
+  for (const std::string& name : rig_.files->names("/data/member/wal")) {
+    if (name.ends_with(".wal")) segment = "/data/member/wal/" + name;
   }
   ASSERT_FALSE(segment.empty());
   rig_.files->flip_bit(segment, 12 << 10, 3);
@@ -197,8 +203,8 @@ TEST_F(NodeTest, ADamagedLogIsNamedAndNotGuessedAt) {
   EXPECT_NE(std::string(status.text()).find("offset"), std::string::npos) << status.text();
 }
 
-// A full disk: under the log, then under the engine. Reads go on, writes are refused clearly, and writing resumes by
-// itself when there is space again; nothing that was acknowledged is lost.
+// A full disk: under the log, then under the engine. Reads go on, writes are refused clearly, and writing
+// resumes by itself when there is space again; nothing that was acknowledged is lost.
 class FullDisk : public testing::TestWithParam<const char*> {};
 
 TEST_P(FullDisk, IsAnAnswerAndNotAnEnd) {

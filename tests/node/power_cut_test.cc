@@ -154,8 +154,8 @@ TEST_P(PowerCuts, SurviveCutsDuringRecovery) {
   }
 }
 
-// What the rounds above would say of a log that acknowledges before it is durable: on a disk that lies about syncs the
-// same check finds losses.
+// What the rounds above would say of a log that acknowledges before it is durable: on a disk that lies about
+// syncs the same check finds losses.
 TEST_P(PowerCuts, TheCheckSeesADiskThatLies) {
   std::mt19937_64 random(3);
   int losses = 0;
