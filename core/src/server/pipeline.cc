@@ -61,8 +61,13 @@ void Pipeline::turn() {
     ask_reads();
     while (parts_.raft.has_ready()) handle(parts_.raft.take_ready());
     apply_committed();
-  } while (!stopped_ && parts_.raft.has_ready());
+  } while (!stopped_ && (parts_.raft.has_ready() || more_to_feed()));
   in_turn_ = false;
+}
+
+// Requests that came while the turn ran: answers to clients may make some, and so does a new leader.
+bool Pipeline::more_to_feed() const {
+  return parts_.raft.is_leader() && (!queue_.empty() || !read_queue_.empty());
 }
 
 void Pipeline::propose_queue() {

@@ -80,6 +80,7 @@ class Pipeline {
   };
 
   void turn();
+  bool more_to_feed() const;
   void propose_queue();
   void ask_reads();
   void handle(raft::Ready ready);
