@@ -92,7 +92,7 @@ void NodeRig::power_cut(PowerCut cut) {
 
 plugin::Ref<ClientCall> NodeRig::open(std::string_view method,
                                       std::vector<std::pair<std::string, std::string>> metadata,
-                                      uint64_t deadline_ns) {
+                                      uint64_t deadline_ns, plugin::Connection* connection) {
   auto call = plugin::make<ClientCall>();
   std::vector<plugin::Header> headers;
   for (const auto& [name, value] : metadata) {
@@ -102,6 +102,7 @@ plugin::Ref<ClientCall> NodeRig::open(std::string_view method,
   info.method = {method.data(), method.size()};
   info.metadata = {headers.data(), headers.size()};
   info.deadline_ns = deadline_ns;
+  info.connection = connection;
   node_->on_call(info, call.get(), call->reader.out());
   return call;
 }

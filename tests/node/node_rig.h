@@ -68,7 +68,7 @@ class NodeRig {
 
   plugin::Ref<ClientCall> open(std::string_view method,
                                std::vector<std::pair<std::string, std::string>> metadata = {},
-                               uint64_t deadline_ns = 0);
+                               uint64_t deadline_ns = 0, plugin::Connection* connection = nullptr);
   // A unary call; `wait`: until nothing moves any more.
   template <typename Request>
   plugin::Ref<ClientCall> call(std::string_view method, const Request& request, bool wait = true) {

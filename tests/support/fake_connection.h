@@ -34,6 +34,7 @@ class FakeConnection final : public plugin::Counted<plugin::Connection> {
   // reference to the session.
   void attach(plugin::Session* session);
   plugin::Session* session() { return session_.get(); }
+  void set_role(plugin::ListenerRole role) { info_.role = role; }
   // Gives the session bytes, in pieces of at most `piece` bytes. False: it is closed or failed.
   bool feed(std::string_view bytes, uint64_t piece = UINT64_MAX);
   bool eof();
