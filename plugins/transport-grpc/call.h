@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "field_rules.h"
 #include "header_block.h"
 #include "message_reader.h"
 #include "quorate/plugin/transport.h"
@@ -26,6 +27,7 @@ struct Call {
 
   // Incoming.
   HeaderBlock fields;
+  FieldRules rules;  // of the block being read; the server's side
   MessageReader in;
   uint64_t credit = 1;
   uint64_t header_bytes = 0;   // of the block being read, as RFC 9113 6.5.2 counts

@@ -160,7 +160,8 @@ void ServerCall::reset() {
   bad_content_type_.clear();
   method_.clear();
   header_error_ = {};
-  is_grpc_ = timeout_set_ = false;
+  hosts_ = 0;
+  is_grpc_ = post_ = timeout_set_ = false;
   timeout_ns_ = 0;
   code_ = 0;
   text_.clear();
@@ -205,17 +206,21 @@ void ServerSession::field(Call* base, std::string_view name, std::string_view va
   auto* call = static_cast<ServerCall*>(base);
   switch (name.size()) {
     case 2:
-      if (name == "te") return;  // nghttp2 lets nothing but "trailers" pass
+      if (name == "te") return;  // grpc-go does not look at it
       break;
     case 4:
-      if (name == "host") return call->fields.keep(HeaderBlock::kHost, value);
+      if (name == "host") {
+        ++call->hosts_;
+        return call->fields.keep(HeaderBlock::kHost, value);
+      }
       break;
     case 5:
       if (name == ":path") return call->fields.keep(HeaderBlock::kPath, value);
       break;
     case 7:
       if (name == ":method") {
-        if (value != "POST") call->method_ = value;
+        call->post_ = value == "POST";
+        if (!call->post_) call->method_ = value.substr(0, 64);
         return;
       }
       if (name == ":scheme") return;
@@ -271,6 +276,14 @@ void ServerSession::metadata_field(ServerCall* call, std::string_view name, std:
 
 // The order and the texts are grpc-go's.
 bool ServerSession::refused(ServerCall* call) {
+  if (call->hosts_ > 1) {
+    const char* authorities = call->fields.has(HeaderBlock::kAuthority) ? "1" : "0";
+    call->answer_at_once(400, kGrpcInternal,
+                         std::string("num values of :authority: ") + authorities +
+                             ", num values of host: " + std::to_string(call->hosts_) +
+                             ", both must only have 1 value as per HTTP/2 spec");
+    return true;
+  }
   if (!call->is_grpc_) {
     call->answer_at_once(415, kGrpcInvalidArgument,
                          "invalid gRPC request content-type " + quoted(call->bad_content_type_));
@@ -280,10 +293,10 @@ bool ServerSession::refused(ServerCall* call) {
     call->answer_at_once(call->header_error_.http_status, call->header_error_.code, call->header_error_.text);
     return true;
   }
-  if (!call->method_.empty()) {
-    call->answer_at_once(405, kGrpcInternal,
-                         "Received a HEADERS frame with :method " + quoted(call->method_.substr(0, 64)) +
-                             " which should be POST");
+  if (!call->post_) {
+    call->answer_at_once(
+        405, kGrpcInternal,
+        "Received a HEADERS frame with :method " + quoted(call->method_) + " which should be POST");
     return true;
   }
   if (call->timeout_set_ && call->timeout_ns_ == 0) {

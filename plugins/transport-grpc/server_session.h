@@ -41,8 +41,10 @@ class ServerCall final : public SharedCall<plugin::ServerWriter> {
   std::string encoding_;      // the request's grpc-encoding, unless identity
   std::string bad_content_type_;
   std::string method_;  // unless POST
+  uint32_t hosts_ = 0;
   Refusal header_error_;
   bool is_grpc_ = false;
+  bool post_ = false;
   bool timeout_set_ = false;
   uint64_t timeout_ns_ = 0;
   // finish(): kept until the body has been sent.

@@ -28,11 +28,12 @@ Output& thread_output() {
   return output;
 }
 
-nghttp2_option* make_option(const Options& options) {
+nghttp2_option* make_option(const Options& options, bool server) {
   nghttp2_option* o = nullptr;
   if (nghttp2_option_new(&o) != 0) return nullptr;
   nghttp2_option_set_no_auto_window_update(o, 1);
-  nghttp2_option_set_no_closed_streams(o, 1);  // else memory grows with every call that has ended
+  if (server) nghttp2_option_set_no_http_messaging(o, 1);  // FieldRules says why
+  nghttp2_option_set_no_closed_streams(o, 1);              // else memory grows with every call that has ended
   nghttp2_option_set_max_outbound_ack(o, kMaxOutboundAcks);
   nghttp2_option_set_max_settings(o, kMaxSettings);
   nghttp2_option_set_max_continuations(o, kMaxContinuations);
@@ -110,7 +111,7 @@ nghttp2_session_callbacks* SessionCore::callbacks() {
 }
 
 Status SessionCore::start() {
-  std::unique_ptr<nghttp2_option, void (*)(nghttp2_option*)> option(make_option(options_),
+  std::unique_ptr<nghttp2_option, void (*)(nghttp2_option*)> option(make_option(options_, server_),
                                                                     nghttp2_option_del);
   nghttp2_session_callbacks* cb = callbacks();
   if (option == nullptr || cb == nullptr) return Status(Code::kRetryable, "transport-grpc: out of memory");

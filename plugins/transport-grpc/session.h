@@ -118,6 +118,7 @@ class SessionCore {
   int frame_begins(const nghttp2_frame_hd& frame);
   int headers_begin(const nghttp2_frame& frame);
   int header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
+  int malformed(Call* call, const nghttp2_frame& frame);
   int frame_received(const nghttp2_frame& frame);
   int body(int32_t stream_id, const uint8_t* data, uint64_t size);
   int stream_closed(int32_t stream_id, uint32_t error);

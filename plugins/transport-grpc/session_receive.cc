@@ -14,6 +14,7 @@ using plugin::Status;
 constexpr uint64_t kSlice = 16u << 10;  // how much nghttp2 sees before closing_ is looked at
 constexpr uint64_t kFrameHeader = 9;
 constexpr uint64_t kRefusedHeaders = 500;  // tokens: decoding what is thrown away costs much for few bytes
+constexpr uint64_t kMalformedBytes = 32;   // of a malformed block for each token: it is decoded to its end
 constexpr uint64_t kUnsettled = 64u << 10;
 constexpr uint64_t kTinyData = 32;       // bytes; smaller DATA frames that complete no message are noise
 constexpr uint32_t kMaxPingStrikes = 2;  // grpc-go's
@@ -120,6 +121,7 @@ int SessionCore::headers_begin(const nghttp2_frame& frame) {
   current_ = call;
   if (call != nullptr) {
     call->header_bytes = 0;
+    call->rules.begin();
     if (!server_) call->fields.clear();
   }
   return 0;
@@ -128,6 +130,7 @@ int SessionCore::headers_begin(const nghttp2_frame& frame) {
 int SessionCore::header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
   Call* call = call_of(frame.hd.stream_id);
   if (call == nullptr || call->discarding) return 0;
+  if (server_ && !call->rules.accept(name, value, call->headers_done)) return malformed(call, frame);
   if (server_ && call->headers_done) return 0;  // request trailers mean nothing in gRPC
   call->header_bytes += name.size() + value.size() + 32;
   if (limits_.max_header_bytes != 0 && call->header_bytes > limits_.max_header_bytes) {
@@ -142,12 +145,23 @@ int SessionCore::header(const nghttp2_frame& frame, std::string_view name, std::
   return 0;
 }
 
+// A malformed request ends its stream, not the connection (RFC 9113 8.1.1).
+int SessionCore::malformed(Call* call, const nghttp2_frame& frame) {
+  noise(1 + frame.hd.length / kMalformedBytes);
+  reset_stream(call, NGHTTP2_PROTOCOL_ERROR);
+  return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // as above
+}
+
 int SessionCore::frame_received(const nghttp2_frame& frame) {
   bool end_stream = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS: {
       Call* call = call_of(frame.hd.stream_id);
       if (call == nullptr || closing_) break;
+      if (server_ && call->headers_done && !end_stream) {  // neither the first block nor trailers
+        malformed(call, frame);
+        break;
+      }
       if (end_stream) call->remote_closed = true;
       if (!call->discarding) headers_complete(call, end_stream);
       account(call);

@@ -209,6 +209,26 @@ TEST(Attack, HeaderListLargerThanTheLimit) {
   }
 }
 
+// The rest of a malformed block is decoded, not looked at: that is paid for by its size.
+TEST(Attack, MalformedRequests) {
+  const std::pair<const char*, std::string> kBlocks[] = {
+      {"a bomb behind a bad name", hpack({{"Upper", "x"}}) + std::string(16'000, '\x82')},
+      {"small ones", hpack({{"Upper", "x"}})},
+  };
+  for (const auto& [name, block] : kBlocks) {
+    SCOPED_TRACE(name);
+    RawServer raw;
+    HeapWatch heap;
+    uint64_t sent = flood(&raw, 100'000, &heap, [&block = block](uint64_t i) {
+      return frame(kHeaders, kEndHeaders, nth_stream(i), block);
+    });
+    EXPECT_LT(sent, block.size() > 1000 ? 30u : 2100u);
+    EXPECT_TRUE(raw.connection->close_asked());
+    EXPECT_EQ(raw.handler.count, 0u);
+    EXPECT_LT(heap.grown(), 1u << 20);
+  }
+}
+
 // One 4 KB entry in the table, then one byte for each time it is meant.
 TEST(Attack, HpackBomb) {
   RawServer raw;
@@ -393,6 +413,11 @@ TEST(Attack, NotHttp2AtAll) {
 TEST(Attack, BrokenFrames) {
   const Useless kFrames[] = {
       {"DATA on stream 0", frame(kData, 0, 0, "x")},
+      {"DATA before HEADERS", frame(kData, 0, 1, "x")},
+      {"HEADERS on stream 0", headers(0, request())},
+      {"HEADERS after the end",
+       headers(1, request(), kEndHeaders | kEndStream) + headers(1, {{"a", "b"}}, 5)},
+      {"DATA after the end", headers(1, request(), kEndHeaders | kEndStream) + frame(kData, 0, 1, "x")},
       {"HEADERS on an even stream", headers(2, request())},
       {"RST_STREAM of an idle stream", frame(kRstStream, 0, 99, u32(8))},
       {"RST_STREAM too short", frame(kRstStream, 0, 1, "ab")},

@@ -148,6 +148,33 @@ TEST(Client, Answers) {
   }
 }
 
+TEST(Client, AnswersThatAreNotHttp) {
+  const Fields kMalformed[] = {
+      {{"content-type", "application/grpc"}, {"grpc-status", "0"}},
+      {{":status", "200"}, {":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}},
+      {{"content-type", "application/grpc"}, {":status", "200"}, {"grpc-status", "0"}},
+      {{":status", "20"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}},
+      {{":status", "2x0"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}},
+      {{":status", "200"}, {":path", "/"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}},
+      {{":status", "200"}, {"Content-Type", "application/grpc"}, {"grpc-status", "0"}},
+      {{":status", "200"},
+       {"content-type", "application/grpc"},
+       {"grpc-status", "0"},
+       {"content-length", "1"}},
+  };
+  for (const Fields& fields : kMalformed) {
+    RawClient raw;
+    raw.open();
+    raw.receive(headers(1, fields, kEndHeaders | kEndStream));
+    ASSERT_TRUE(raw.reader->ended) << hpack(fields);
+    EXPECT_EQ(raw.reader->cause, EndCause::kProtocolError) << hpack(fields);
+    EXPECT_EQ(raw.reader->code, 13u);
+    EXPECT_EQ(raw.reader->end_text, "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR");
+    raw.open();
+    EXPECT_TRUE(raw.status.ok()) << "the connection serves other calls";
+  }
+}
+
 TEST(Client, GoawayRefusesWhatItDoesNotCover) {
   RawClient raw;
   raw.open();
