@@ -257,7 +257,7 @@ const std::vector<FlagRow> kFlags = {
      "", ""},
     {kQuorate, "check-config", kBool, "false", kHonoured,
      "Check everything, plugins and their options too, print the effective configuration and exit.", "", ""},
-    {kQuorate, "cache-bytes", kUnsigned, "268435456", kHonoured, "Bytes of records to keep in memory."},
+    {kQuorate, "cache-bytes", kUnsigned, "234881024", kHonoured, "Bytes of records to keep in memory."},
 
     {kLegacy, "cluster-active-size", kIgnored, "", kNoEffect, "", kLongGone, ""},
     {kLegacy, "cluster-remove-delay", kIgnored, "", kNoEffect, "", kLongGone, ""},

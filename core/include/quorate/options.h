@@ -32,7 +32,7 @@ struct NodeOptions {
   uint64_t max_request_bytes = 1'572'864;
   uint32_t max_txn_ops = 128;
   int64_t quota_bytes = 0;            // 0: 2 GiB; negative: none
-  uint64_t cache_bytes = 256u << 20;  // of records in memory
+  uint64_t cache_bytes = 224u << 20;  // of records in memory
   uint64_t client_memory_limit = 0;   // reserved for accounting; 0: none
 
   // Time, in milliseconds unless said otherwise.

@@ -126,7 +126,7 @@ struct Recovered {
 };
 
 struct StoreOptions {
-  uint64_t cache_bytes = 256u << 20;          // budget of the record cache
+  uint64_t cache_bytes = 224u << 20;          // budget of the record cache
   uint64_t retained_limit = 128u << 20;       // batches kept in memory until synced
   uint64_t sync_bytes = 32u << 20;            // the engine is synced every so many bytes ...
   uint64_t sync_interval_ns = 5'000'000'000;  // ... or so often

@@ -179,31 +179,28 @@ void Hub::remember(EventRef event, std::string_view key) {
 void Hub::schedule_round() {
   if (round_scheduled_) return;
   round_scheduled_ = true;
-  const uint64_t now = runtime_.executor->clock().monotonic_ns();
   auto run = [this, alive = alive_] {
     if (*alive) round();
   };
-  if (now - last_round_ns_ >= options_.round_ns) {
+  if (runtime_.executor->clock().monotonic_ns() >= next_round_ns_) {
     runtime_.executor->defer(run);
   } else {
-    runtime_.executor->at(last_round_ns_ + options_.round_ns, run);
+    runtime_.executor->at(next_round_ns_, run);
   }
 }
 
 void Hub::round() {
   round_scheduled_ = false;
-  last_round_ns_ = runtime_.executor->clock().monotonic_ns();
+  messages_in_round_ = 0;
   std::vector<Stream*> streams;
   streams.swap(dirty_);
   for (Stream* stream : streams) {
     if (stream == nullptr) continue;  // closed meanwhile
     stream->on_dirty_list_ = false;
-    std::vector<Watcher*> watchers;
-    watchers.swap(stream->dirty_);
-    for (Watcher* w : watchers) {
-      if (w != nullptr) stream->send_events(*w);
-    }
+    stream->send_dirty();
   }
+  next_round_ns_ = runtime_.executor->clock().monotonic_ns() +
+                   std::min(messages_in_round_ * options_.round_ns_per_message, options_.round_ns_max);
 }
 
 // ---- Catching up

@@ -38,8 +38,11 @@ struct Options {
   uint64_t progress_interval_ns = 600'000'000'000;
   uint64_t max_response_bytes = 2u << 20;     // larger ones are split where the watcher asked for fragments
   uint64_t stream_buffer_bytes = 512u << 10;  // queued per stream; beyond, its watchers fall behind
-  uint64_t round_ns =
-      1'000'000;  // between two rounds of sending: what comes closer together travels together
+  // Between two rounds of sending: so long per message that the last one sent, at most the second. A change that few
+  // watch is sent at once; what many watch in quick succession travels together, since each message and each packet
+  // costs more than what it carries.
+  uint64_t round_ns_per_message = 50'000;
+  uint64_t round_ns_max = 5'000'000;
   uint64_t recent_bytes = 4u << 20;   // of events kept in memory for watchers that are a little behind
   uint64_t history_bytes = 1u << 20;  // read at once for those further behind
 };
@@ -112,6 +115,7 @@ class Stream {
   int64_t choose_id();
   void refuse(std::string_view reason);
   void respond(const api::WatchResponse& response);
+  void send_dirty();
   void send_events(Watcher& watcher);
   void drop(Watcher& watcher);
   void progress_tick();
@@ -179,7 +183,9 @@ class Hub {
   UnsyncedList unsynced_;
   std::vector<Stream*> dirty_;
   bool round_scheduled_ = false;
-  uint64_t last_round_ns_ = 0;
+  uint64_t next_round_ns_ = 0;  // not before
+  uint64_t messages_in_round_ = 0;
+  std::vector<plugin::Buffer> message_;  // being put together; kept for its memory
 
   struct Recent {
     EventRef event;

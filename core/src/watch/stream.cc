@@ -13,6 +13,10 @@ constexpr std::string_view kDuplicateId = "mvcc: duplicate watch ID provided on 
 constexpr std::string_view kEmptyRange = "mvcc: watcher range is empty";
 // What a watcher is taken to cost, with its share of the index.
 constexpr int64_t kWatcherBytes = 320;
+constexpr size_t kPendingKept = 16;  // events
+// Room for a response's head without a second allocation: the longest header, and what the writer reserves
+// ahead.
+constexpr size_t kHeadBytes = 96;
 
 }  // namespace
 
@@ -106,24 +110,26 @@ void Stream::request_progress() {
   for (const auto& [id, w] : watchers_) {
     if (w->next > current + 1) return;
   }
-  auto dirty = std::exchange(dirty_, {});
-  for (Watcher* w : dirty) {
-    if (w != nullptr) send_events(*w);
-  }
+  send_dirty();
   respond({.watch_id = kNoId});
 }
 
 // ---- Events
 // ----------------------------------------------------------------------------------------------------------
 
+void Stream::send_dirty() {
+  for (Watcher* w : dirty_) {
+    if (w != nullptr) send_events(*w);
+  }
+  dirty_.clear();
+}
+
 void Stream::send_events(Watcher& w) {
   if (w.pending.empty()) return;
-  std::vector<EventRef> events;
-  events.swap(w.pending);
+  const std::vector<EventRef>& events = w.pending;
   w.next = std::max(w.next, events.back()->revision + 1);
   w.quiet = false;
-  std::vector<plugin::Buffer> message;
-  message.reserve(events.size() + 1);
+  std::vector<plugin::Buffer>& message = hub_.message_;
   const int64_t revision = hub_.store_.revision();
   size_t at = 0;
   while (at < events.size()) {
@@ -136,13 +142,17 @@ void Stream::send_events(Watcher& w) {
       size += event.size();
       message.push_back(event);
     }
-    wire::Writer head(64);
+    wire::Writer head(kHeadBytes);
     hub_.header_(head, revision);
     head.varint_field(2, static_cast<uint64_t>(w.id));
     head.varint_field(7, at < events.size());
     message[0] = head.take();
     sink_.send({message.data(), message.size()});
+    ++hub_.messages_in_round_;
   }
+  message.clear();
+  w.pending.clear();  // its memory serves the next events, unless this was a burst
+  if (w.pending.capacity() > kPendingKept) w.pending.shrink_to_fit();
   if (full()) blocked_ = true;
   if (!w.synced() && !blocked_) hub_.schedule_catch_up();
 }
