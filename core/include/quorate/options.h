@@ -47,7 +47,7 @@ struct NodeOptions {
   int64_t compaction_retention = 0;  // periodic: nanoseconds; revision: revisions; 0: off
   uint32_t compaction_batch_limit = 1000;
   uint64_t compaction_sleep_ns = 10'000'000;
-  uint64_t wal_segment_bytes = 64u << 20;
+  uint64_t wal_segment_bytes = 32u << 20;  // raised to what the largest request needs
   bool unsafe_no_fsync = false;
   bool pre_vote = true;
 };

@@ -67,7 +67,11 @@ Server::Server(NodeEnvironment environment, NodeOptions options, NodeEvents even
     : environment_(std::move(environment)),
       options_(std::move(options)),
       events_(std::move(events)),
-      lessor_(min_ttl_seconds(options_)) {}
+      lessor_(min_ttl_seconds(options_)) {
+  // A batch of the log takes half a segment at most, and a request must fit into a batch.
+  const uint64_t needed = (4 * options_.max_request_bytes + 4095) / 4096 * 4096;
+  options_.wal_segment_bytes = std::clamp<uint64_t>(needed, options_.wal_segment_bytes, 1u << 30);
+}
 
 Server::~Server() = default;
 
