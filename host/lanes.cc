@@ -93,6 +93,7 @@ struct Lanes::Queue {
     }
     wake.notify_all();
     for (std::thread& t : threads) t.join();
+    threads.clear();
   }
 };
 
@@ -106,7 +107,9 @@ Lanes::Lanes(Executor* executor, uint32_t read_threads) {
   queues_[static_cast<uint32_t>(Lane::kRead)]->limit = read_threads == 0 ? 1 : read_threads;
 }
 
-Lanes::~Lanes() {
+Lanes::~Lanes() { finish(); }
+
+void Lanes::finish() {
   for (auto& q : queues_) q->stop();
 }
 

@@ -16,6 +16,9 @@ class Lanes {
   Lanes(Executor* executor, uint32_t read_threads);
   ~Lanes();  // runs what is queued, then joins the threads
 
+  // Runs what is queued, then joins the threads: afterwards nobody works beside the caller. May be called
+  // again.
+  void finish();
   // [thread-safe] Runs `work` on a thread of the lane, then posts `done`.
   void submit(Lane lane, Task work, Task done);
 

@@ -345,6 +345,8 @@ void AsioExecutor::cancel(TimerId id) { impl_->timers.cancel(id); }
 void AsioExecutor::offload(Lane lane, Task work, Task done) {
   impl_->lanes->submit(lane, std::move(work), std::move(done));
 }
+
+void AsioExecutor::finish_lanes() { impl_->lanes->finish(); }
 Clock& AsioExecutor::clock() { return *impl_->clock; }
 
 bool AsioExecutor::watch(int fd, Readiness* who) { return impl_->watch(fd, who); }

@@ -62,7 +62,10 @@ class AsioExecutor final : public Executor {
   void run();
   // [loop] One turn; `wait`: block until there is something to do. For tests and for start-up.
   void turn(bool wait);
-  void stop();              // [thread-safe] run() returns after the turn it is in
+  void stop();  // [thread-safe] run() returns after the turn it is in
+  // REQUIRES: run() is not running. Finishes the work that helper threads were given and joins them, so that
+  // what they worked on may be closed. Their `done` tasks are posted as ever.
+  void finish_lanes();
   bool on_loop() const;     // [thread-safe] whether the caller is the loop's thread
   bool is_stalled() const;  // [thread-safe] the turn that runs has taken longer than stall_ns
   uint64_t turns() const;   // [thread-safe] turns so far

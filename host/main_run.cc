@@ -250,7 +250,13 @@ class Run {
       say(LogLevel::kWarn, "calls did not end in time; closing their connections");
       executor_->stop();
     });
-    node_->drain([this] { net_->drain([this] { executor_->stop(); }); });
+    node_->drain([this] {
+      net_->drain([this] { executor_->stop(); });
+      // No call is left. A client that sits on an idle connection without reading does not answer the
+      // goodbye.
+      constexpr uint64_t kGoodbye = 300'000'000;
+      executor_->at(executor_->clock().monotonic_ns() + kGoodbye, [this] { executor_->stop(); });
+    });
   }
 
   // Everything in the order in which it leans on each other; then the log has the last word.
@@ -260,6 +266,7 @@ class Run {
       phase_ = Phase::kLeaving;
     }
     net_.reset();
+    if (executor_) executor_->finish_lanes();  // a write to the engine may be under way
     if (node_) {
       if (Status s = node_->close(); !s.ok()) {
         say(LogLevel::kError, "the node did not close cleanly", error_fields(s));

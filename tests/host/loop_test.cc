@@ -210,6 +210,22 @@ TEST(Loop, StopFromAnotherThreadEndsRun) {
   EXPECT_FALSE(loop.on_loop());
 }
 
+// What the node's close() leans on: an engine must not be closed under a write.
+TEST(Loop, FinishedLanesHaveDoneAllTheirWork) {
+  AsioExecutor loop;
+  std::atomic<int> worked{0};
+  int done = 0;
+  for (int i = 0; i < 50; ++i) {
+    loop.offload(
+        i % 2 == 0 ? Lane::kEngine : Lane::kEngineSync, [&] { ++worked; }, [&] { ++done; });
+  }
+  loop.finish_lanes();
+  EXPECT_EQ(worked.load(), 50);
+  EXPECT_EQ(done, 0) << "that is for the loop";
+  loop.finish_lanes();
+  ASSERT_TRUE(run_until(loop, [&] { return done == 50; }));
+}
+
 TEST(Loop, OffloadKeepsALanesOrderAndRunsLanesBesideEachOther) {
   AsioExecutor loop;
   std::vector<int> done;
