@@ -238,14 +238,14 @@ uint64_t segment_header_bytes(const LogState& state) {
   return padded(kHeaderFixed + records.size());
 }
 
-std::vector<uint8_t> encode_segment_header(SegmentHeader* header) {
+std::vector<uint8_t> encode_segment_header(SegmentHeader* header, uint32_t version) {
   std::vector<uint8_t> copy(kHeaderFixed);
   RecordWriter(&copy).state(header->state);
   auto record_bytes = static_cast<uint32_t>(copy.size() - kHeaderFixed);
   copy.resize(padded(copy.size()));
   header->size = static_cast<uint32_t>(copy.size());
   std::memcpy(copy.data(), kSegmentMagic, sizeof kSegmentMagic);
-  store(copy.data() + kVersionAt, kFormatVersion);
+  store(copy.data() + kVersionAt, version);
   store(copy.data() + kSizeAt, header->size);
   store(copy.data() + kSaltAt, header->salt);
   store(copy.data() + kSequenceAt, header->sequence);

@@ -81,7 +81,7 @@ struct SegmentHeader {
   uint64_t data_start() const { return 2 * uint64_t{size}; }
 };
 // Both copies, one behind the other. Sets header->size.
-std::vector<uint8_t> encode_segment_header(SegmentHeader* header);
+std::vector<uint8_t> encode_segment_header(SegmentHeader* header, uint32_t version = kFormatVersion);
 // How large one copy would be.
 uint64_t segment_header_bytes(const LogState& state);
 enum class HeaderCheck { kBad, kGood, kLaterVersion };

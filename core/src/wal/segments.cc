@@ -63,8 +63,8 @@ Status SegmentDirectory::install(uint64_t spare, SegmentHeader* header, Ref<File
   if (Status s = sync(file.get()); !s) return s;
   if (Status s = files_->rename(from.c_str(), to.c_str()); !s) return s;
   if (Status s = sync_directory(); !s) return s;
-  *out = std::move(file);
-  return {};
+  return files_->open(to.c_str(), plugin::kOpenWrite,
+                      out->out());  // anew, so that its errors name the segment
 }
 
 Status SegmentDirectory::recycle(uint64_t sequence, uint64_t spare) const {

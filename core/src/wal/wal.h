@@ -166,8 +166,8 @@ class Wal {
   // Queues; what waits while a write is in flight becomes one batch.
   void append(Batch batch, AppendDone done);
   // Entries up to `index` are not needed any more: the storage engine has synced them. Segments wholly below
-  // are recycled once a record that says so is durable. REQUIRES: index is durable here. Lower than before:
-  // ignored.
+  // are recycled once a record that says so is durable. REQUIRES: index is durable here, and
+  // committed: it is not overwritten any more. Lower than before: ignored.
   void release(Index index);
   // To be called when a second has passed without an append: seals the last batch with an empty one behind
   // it, so that damage to it can no longer look like a torn tail. Does nothing when that has happened, or
