@@ -18,9 +18,11 @@
 // acknowledged.
 //
 // Errors.
-//   no_space   nothing was written; the same append may succeed later. Raft's own records (no entries, or one
-//   no-op)
-//              still have the reserved spare segment.
+//   no_space   the append does not count, and may be made again: nothing of it, or a part that the same
+//   append writes
+//              once more. Appends made before this answer came are refused with it, so that an append that
+//              succeeds always vouches for every one before it. Raft's own records (no entries, or one no-op)
+//              have the reserved spare segment and go on; they are refused only behind one that was refused.
 //   invalid    the batch contradicts the log or exceeds a limit; nothing was written.
 //   io         a write or sync failed: fail-stop. failed() is true, every waiting and later append answers
 //   io, the file

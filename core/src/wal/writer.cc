@@ -92,6 +92,8 @@ void Writer::answer(AppendDone done, Status status) {
 
 void Writer::append(Batch batch, AppendDone done) {
   if (failed()) return answer(std::move(done), failure_);
+  if (refusals_unanswered_ > 0) return refuse_unwritten(std::move(done));
+  drop_released();  // may have been refused its record before
   Request request;
   request.batch = std::move(batch);
   request.done = std::move(done);
@@ -115,14 +117,41 @@ void Writer::fail(const Status& why) {
   for (Request& request : std::exchange(queue_, {})) answer(std::move(request.done), failure_);
 }
 
-// Answers the front of the queue; and_dependents: also what builds on it, up to the next append without
-// entries.
-void Writer::refuse(Code code, const std::string& why, bool and_dependents) {
-  do {
-    if (queue_.front().start.index.value != 0) start_queued_ = false;
-    answer(std::move(queue_.front().done), Status(code, why));
-    queue_.pop_front();
-  } while (!queue_.empty() && and_dependents && !queue_.front().batch.entries.empty());
+// The front contradicts the log: only it is answered.
+void Writer::refuse_front(const std::string& why) {
+  answer(std::move(queue_.front().done), Status(Code::kInvalid, why));
+  queue_.pop_front();
+}
+
+// There is no room for the front of the queue. Everything behind it is refused as well, and so is what comes
+// until the caller knows: appends are written in their order or not at all, so that a durable one vouches for
+// all before it. Our own record that makes room does not depend on them and stays, unless it is the one that
+// does not fit.
+void Writer::refuse_all(const std::string& why) {
+  full_text_ = why;
+  if (queue_.empty()) return;
+  bool front = true;
+  std::deque<Request> kept;
+  for (Request& request : std::exchange(queue_, {})) {
+    if (request.start.index.value == 0)
+      refuse_unwritten(std::move(request.done));
+    else if (std::exchange(front, false))
+      start_queued_ = false;
+    else
+      kept.push_back(std::move(request));
+    front = false;
+  }
+  queue_ = std::move(kept);
+}
+
+void Writer::refuse_unwritten(AppendDone done) {
+  if (!done) return;
+  ++refusals_unanswered_;
+  auto counted = [this, done = std::move(done)](const Status& s, const Appended& a) mutable {
+    --refusals_unanswered_;
+    done(s, a);
+  };
+  answer(std::move(counted), Status(Code::kNoSpace, full_text_));
 }
 
 const char* Writer::blob_objection(const Batch& b) const {
@@ -189,7 +218,7 @@ uint64_t Writer::front_bytes(const Request& r) const {
 void Writer::pump() {
   while (!busy_ && !queue_.empty()) {
     if (const char* wrong = objection(queue_.front())) {
-      refuse(Code::kInvalid, std::string("write-ahead log: ") + wrong, false);
+      refuse_front(std::string("write-ahead log: ") + wrong);
     } else if (prepare(queue_.front())) {
       write_batch();
     } else {
@@ -225,8 +254,8 @@ void Writer::make_spare() {
         // succeed.
         if (s.ok())
           spares_.push_back({number, false});
-        else if (!queue_.empty())
-          refuse(Code::kNoSpace, std::string("no room for another segment: ") + s.text(), true);
+        else
+          refuse_all(std::string("no room for another segment: ") + s.text());
         pump();
       });
 }
@@ -250,7 +279,7 @@ void Writer::rotate() {
         waiting_since_ = 0;
         if (s.code() == Code::kNoSpace) {  // before anything was renamed: the spare is still one
           spares_.push_front(spare);
-          if (!queue_.empty()) refuse(Code::kNoSpace, s.text(), true);
+          refuse_all(s.text());
           return pump();
         }
         if (!s.ok()) return fail(s);

@@ -83,7 +83,9 @@ class Writer : public std::enable_shared_from_this<Writer> {
   const char* blob_objection(const Batch& batch) const;
   uint64_t room() const { return segment_bytes_ - offset_; }
   uint64_t front_bytes(const Request& request) const;
-  void refuse(plugin::Code code, const std::string& why, bool and_dependents);
+  void refuse_front(const std::string& why);
+  void refuse_all(const std::string& why);
+  void refuse_unwritten(AppendDone done);
   void fail(const Status& why);
   void answer(AppendDone done, Status status);
   // Runs `work` on the lane, then `done` with its answer on the loop unless closed meanwhile.
@@ -123,6 +125,8 @@ class Writer : public std::enable_shared_from_this<Writer> {
   bool closed_ = false;
   bool inline_allowed_ = false;
   Status failure_;
+  uint64_t refusals_unanswered_ = 0;
+  std::string full_text_;
   uint64_t waiting_since_ = 0;
 
   bool start_queued_ = false;
