@@ -27,6 +27,8 @@ Findings check_words(const Tree& tree);
 // Documents, plugins, scripts.
 Findings check_links(const Tree& tree);
 Findings check_plugins(const Tree& tree);
+// docs/plugin-guide.md lists every text of the loader's table of refusals, in its order.
+Findings check_refusals(const Tree& tree);
 // Runs `bash -n` on every script; `root` is where the tree lies on the disk.
 Findings check_scripts(const Tree& tree, const std::string& root);
 

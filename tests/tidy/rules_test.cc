@@ -208,6 +208,24 @@ TEST(Plugins, ReadmeNameAndTheVersionScript) {
   EXPECT_EQ(check_plugins(Tree()).size(), 2u) << "neither the helper nor the map";
 }
 
+TEST(Refusals, TheGuideListsThemInOrder) {
+  const std::string table =
+      "    {Refusal::kA, Code::kInvalid, \"is {}\"},\n"
+      "    {Refusal::kB, Code::kInvalid,\n     \"a \\\"long\\\" \"\n     \"text\"},\n";
+  auto judge_guide = [&](const std::string& guide) {
+    Tree tree;
+    tree.add("host/loader_refusals.cc", table);
+    tree.add("docs/plugin-guide.md", guide);
+    return check_refusals(tree);
+  };
+  EXPECT_TRUE(judge_guide("| `is {}` | x |\n| `a \"long\" text` | |\n").empty());
+  EXPECT_EQ(judge_guide("| `a \"long\" text` | |\n| `is {}` | |\n").size(), 1u) << "another order";
+  EXPECT_EQ(judge_guide("| `is {} now` | |\n| `a \"long\" text` | |\n").size(), 1u);
+  EXPECT_EQ(judge_guide("").size(), 2u);
+  EXPECT_EQ(judge(check_refusals, "docs/plugin-guide.md", "").size(), 1u) << "no table";
+  EXPECT_EQ(judge(check_refusals, "host/loader_refusals.cc", table).size(), 1u) << "no guide";
+}
+
 TEST(Scripts, BashReadsThem) {
   std::string root = ::testing::TempDir() + "quorate-tidy-" + "XXXX" + "XX";
   ASSERT_NE(mkdtemp(root.data()), nullptr);

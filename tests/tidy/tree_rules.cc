@@ -1,6 +1,7 @@
 // Documents, plugins and scripts: what must fit together across files.
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <set>
@@ -99,6 +100,31 @@ bool named_by_kind(std::string_view name) {
   return false;
 }
 
+// The literal that begins at the first quote behind `at`, joined with those that follow it; *at moves behind
+// it.
+std::string joined_literal(std::string_view code, size_t* at) {
+  std::string text;
+  size_t next = code.find('"', *at);
+  while (next < code.size() && code[next] == '"') {
+    for (++next; next < code.size() && code[next] != '"'; ++next) {
+      if (code[next] == '\\') ++next;
+      if (next < code.size()) text += code[next];
+    }
+    *at = std::min(next + 1, code.size());
+    next = code.find_first_not_of(" \n", *at);
+  }
+  return text;
+}
+
+// The rows of kRefusals, as {Refusal::kName, Code::kName, "text"}.
+std::vector<std::string> refusal_texts(std::string_view code) {
+  std::vector<std::string> texts;
+  constexpr std::string_view kRow = "{Refusal::";
+  for (size_t at = code.find(kRow); at != std::string_view::npos; at = code.find(kRow, at))
+    texts.push_back(joined_literal(code, &at));
+  return texts;
+}
+
 }  // namespace
 
 Findings check_links(const Tree& tree) {
@@ -140,6 +166,28 @@ Findings check_plugins(const Tree& tree) {
   if (map == nullptr || map->content.find("local: *") == std::string::npos)
     findings.push_back(
         {"cmake/quorate_plugin.map", 0, "plugins", "does not hide what is not the descriptor"});
+  return findings;
+}
+
+Findings check_refusals(const Tree& tree) {
+  const char* table = "host/loader_refusals.cc";
+  const char* guide = "docs/plugin-guide.md";
+  const File* source = tree.find(table);
+  const File* document = tree.find(guide);
+  std::vector<std::string> texts;
+  if (source != nullptr) texts = refusal_texts(source->content);
+  if (texts.empty())
+    return {{table, 0, "refusals", "no row {Refusal::kName, Code::kName, \"text\"} is found"}};
+  if (document == nullptr) return {{guide, 0, "refusals", "is not there"}};
+  Findings findings;
+  size_t from = 0;
+  for (const std::string& text : texts) {
+    size_t at = document->content.find("| `" + text + "` |", from);
+    if (at == std::string::npos)
+      findings.push_back({guide, 0, "refusals", "does not list, in its place: " + text});
+    else
+      from = at;
+  }
   return findings;
 }
 

@@ -35,6 +35,7 @@ TEST(Tree, Blanks) { expect_none(check_blanks(tree())); }
 TEST(Tree, Words) { expect_none(check_words(tree())); }
 TEST(Tree, Links) { expect_none(check_links(tree())); }
 TEST(Tree, Plugins) { expect_none(check_plugins(tree())); }
+TEST(Tree, Refusals) { expect_none(check_refusals(tree())); }
 TEST(Tree, Scripts) { expect_none(check_scripts(tree(), QUORATE_SOURCE_DIR)); }
 
 }  // namespace
