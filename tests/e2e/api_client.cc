@@ -3,6 +3,8 @@
 #include <google/protobuf/text_format.h>
 #include <grpcpp/impl/client_unary_call.h>
 
+#include <algorithm>
+
 #include "health.grpc.pb.h"
 #include "v3election.grpc.pb.h"
 #include "v3lock.grpc.pb.h"
@@ -27,6 +29,7 @@ Normaliser::Normaliser(const Server& server, const Identity& identity) {
 }
 
 std::string Normaliser::names(std::string text) const {
+  replace_all(&text, "\u00a0", " ");  // Go's protobuf chooses by the day which blank it writes into its errors
   for (const auto& [value, name] : names_) replace_all(&text, value, name);
   return text;
 }
@@ -51,12 +54,23 @@ void mask_number(pb::Message* message, const pb::FieldDescriptor* field) {
 }
 
 void mask(pb::Message* message) {
+  if (auto* status = dynamic_cast<etcdserverpb::StatusResponse*>(message)) {
+    // An alarm as protobuf's text form, in which the blanks are deliberately not to be relied on.
+    for (std::string& error : *status->mutable_errors()) {
+      replace_all(&error, "  ", " ");
+      if (error.ends_with(' ')) error.pop_back();
+    }
+  }
   if (auto* lease = dynamic_cast<etcdserverpb::LeaseTimeToLiveResponse*>(message)) {
+    std::sort(lease->mutable_keys()->begin(), lease->mutable_keys()->end());  // in no order at etcd
     // It may have been a while; not a long one.
     if (lease->ttl() >= 0 && lease->grantedttl() - lease->ttl() <= 30) lease->set_ttl(lease->grantedttl());
   }
   if (auto* grant = dynamic_cast<etcdserverpb::LeaseGrantResponse*>(message)) {
     if (grant->id() > (int64_t{1} << 40)) grant->set_id(int64_t{1} << 40);  // chosen by the server
+  }
+  if (auto* lease = dynamic_cast<etcdserverpb::LeaseStatus*>(message)) {
+    if (lease->id() > (int64_t{1} << 40)) lease->set_id(int64_t{1} << 40);
   }
   if (auto* hash = dynamic_cast<etcdserverpb::HashResponse*>(message)) hash->set_hash(hash->hash() != 0);
   const pb::Reflection* r = message->GetReflection();
@@ -106,11 +120,7 @@ WatchStream::WatchStream(const std::shared_ptr<grpc::Channel>& channel, bool pau
 
 WatchStream::~WatchStream() {
   context_.TryCancel();
-  if (reader_.joinable()) {
-    reader_.join();
-  } else {
-    stream_->Finish();
-  }
+  if (!finished_) finish();
 }
 
 void WatchStream::resume() {
@@ -146,6 +156,7 @@ bool WatchStream::ended() {
 }
 
 grpc::Status WatchStream::finish() {
+  finished_ = true;
   if (reader_.joinable()) reader_.join();
   return stream_->Finish();
 }

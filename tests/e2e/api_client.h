@@ -47,6 +47,7 @@ class WatchStream {
   // The next answer; none within the limit, or no more: false.
   bool next(etcdserverpb::WatchResponse* response, Millis limit = Millis(10000));
   bool ended();
+  // Waits for its end; once.
   grpc::Status finish();
 
  private:
@@ -58,6 +59,7 @@ class WatchStream {
   std::condition_variable changed_;
   std::deque<etcdserverpb::WatchResponse> received_;
   bool ended_ = false;
+  bool finished_ = false;
   std::thread reader_;
 };
 

@@ -51,12 +51,8 @@ get a d --sort-by VERSION --order DESCEND --limit 1
 get a d --sort-by VALUE
 get a d --sort-by VALUE --order DESCEND
 get a d --sort-by nonsense
-get a d --count-only
-get a d --count-only -w fields
-get a d --count-only -w json
 get a d --keys-only
 get a d --keys-only -w json
-get a d --keys-only --count-only
 get a d --keys-only --print-value-only
 get a --prefix --print-value-only
 get foo --rev 2

@@ -7,10 +7,9 @@ lease grant 1
 lease grant 9000000001
 lease grant 5000 -w json
 lease grant 4000 -w fields
-lease grant 300 -w table
 lease revoke $L2
 put a 1 --lease $L1
-put b 1 --lease $L1
+put b 1
 put c 1 --lease $L3
 get a -w json
 get a -w fields

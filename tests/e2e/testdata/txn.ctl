@@ -22,7 +22,6 @@ txn << \n\n\n
 txn -w json << version("key1") = "3"\n\nput key1 j\nget key1\ndel key2 --prev-kv\n\n\n
 txn -w fields << version("key1") = "4"\n\nput key1 f --prev-kv\nget key1\ndel nothing\n\n\n
 txn -w table << \nget key1\n\n\n
-txn -w json << \nget key1 --count-only\n\n\n
 txn -i << version("key1") = "5"\n\nget key1\n\n\n
 # ---- errors
 txn << nonsense\n\n\n\n
