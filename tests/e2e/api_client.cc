@@ -61,6 +61,10 @@ void mask(pb::Message* message) {
       if (error.ends_with(' ')) error.pop_back();
     }
   }
+  if (auto* alarms = dynamic_cast<etcdserverpb::AlarmResponse*>(message)) {
+    std::sort(alarms->mutable_alarms()->begin(), alarms->mutable_alarms()->end(),
+              [](const auto& a, const auto& b) { return a.alarm() < b.alarm(); });  // in no order at etcd
+  }
   if (auto* lease = dynamic_cast<etcdserverpb::LeaseTimeToLiveResponse*>(message)) {
     std::sort(lease->mutable_keys()->begin(), lease->mutable_keys()->end());  // in no order at etcd
     // It may have been a while; not a long one.

@@ -1,7 +1,7 @@
 // The server dies under its writers, again and again: whatever it acknowledged is there afterwards, nothing else is,
 // and no revision goes back.
 //
-//   QUORATE_ROUNDS   of the kill -9 loop, per engine (default 20 each; soak: 150 each)
+//   QUORATE_ROUNDS   of the kill -9 loop, per engine (default 25 each; soak: 150 each)
 //   QUORATE_SEED     of one run
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -31,7 +31,7 @@ uint64_t seed_of_run() {
 int rounds() {
   const std::string given = env_or("QUORATE_ROUNDS", "");
   if (!given.empty()) return std::stoi(given);
-  return env_or("QUORATE_SOAK", "").empty() ? 20 : 150;
+  return env_or("QUORATE_SOAK", "").empty() ? 25 : 150;
 }
 
 class KillLoop : public testing::TestWithParam<std::string> {};

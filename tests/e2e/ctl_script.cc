@@ -67,7 +67,7 @@ std::string mask_line(std::string line, bool status) {
     return line;
   }
   if (line.starts_with("|")) return mask_cells(line, "|");
-  if (status && line.starts_with("ENDPOINT, ")) return mask_cells(line, ", ");
+  if (status && (line.starts_with("ENDPOINT, ") || line.starts_with("CLIENT-URL, "))) return mask_cells(line, ", ");
   mask_fields(&line);
   return line;
 }

@@ -28,10 +28,10 @@ std::vector<std::string> all_scripts() {
 
 // ---- Transcripts -----------------------------------------------------------------------------------------------------
 
-// Run once for all tests of this process.
-const Transcript& transcript_of(const ServerKind& kind, const std::string& file) {
-  static std::map<std::pair<std::string, std::string>, Transcript> done;
-  auto [at, fresh] = done.try_emplace({kind.label, file});
+// Run once for all tests of this process, or once more for each further attempt.
+const Transcript& transcript_of(const ServerKind& kind, const std::string& file, int attempt = 0) {
+  static std::map<std::tuple<std::string, std::string, int>, Transcript> done;
+  auto [at, fresh] = done.try_emplace({kind.label, file, attempt});
   if (!fresh) return at->second;
   const Script script = load_script(file);
   Server server(kind, {script.flags, ""});
@@ -92,8 +92,13 @@ std::vector<Difference> unexplained(const std::string& of, std::vector<Differenc
   return differences;
 }
 
+// A real etcd may try again: 3.4 now and then leaves a watch of the past without its events. Ours may not.
 void expect_alike(const std::string& file, const Transcript& expected, const ServerKind& kind) {
-  const auto differences = unexplained(kind.label, compare(file, expected, transcript_of(kind, file)));
+  std::vector<Difference> differences;
+  for (int attempt = 0; attempt < (kind.ours ? 1 : 3); ++attempt) {
+    differences = unexplained(kind.label, compare(file, expected, transcript_of(kind, file, attempt)));
+    if (differences.empty()) return;
+  }
   EXPECT_TRUE(differences.empty()) << describe(differences, "etcd 3.7.1", kind.label);
 }
 
@@ -117,6 +122,10 @@ TEST_P(Scripts, Etcd371AnswersAsRecorded) {
 TEST_P(Scripts, Etcd34DiffersAsExplained) {
   if (etcd_34().binary.empty()) GTEST_SKIP() << "no etcd 3.4 on PATH (QUORATE_ETCD)";
   if (missing_tool(GetParam()) || !recording_fits(GetParam())) GTEST_SKIP() << "no etcdctl 3.4 (QUORATE_ETCDCTL)";
+  if (const Script script = load_script(GetParam()); !script.not_34.empty()) {
+    std::printf("not run: %s\n", script.not_34.c_str());
+    return;
+  }
   expect_alike(GetParam(), recorded(GetParam()), etcd_34());
 }
 
@@ -134,6 +143,7 @@ TEST(Differences, AreStillThere) {
     const ServerKind& kind = e.of == "etcd-3.4" ? etcd_34() : quorate();
     bool seen = false;
     for (const std::string& file : all_scripts()) {
+      if (!kind.ours && !load_script(file).not_34.empty()) continue;
       for (const Difference& d : compare(file, recorded(file), transcript_of(kind, file))) seen |= explains(e, e.of, d);
     }
     EXPECT_TRUE(seen) << "no difference matches: " << e.of << " | " << e.pattern << " | " << e.why;

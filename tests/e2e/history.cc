@@ -47,9 +47,9 @@ void History::fill(api::RangeRequest* r, bool in_txn) {
 
 void History::fill(api::PutRequest* r) {
   r->set_key(key());
-  r->set_ignore_value(chance(10));
+  r->set_ignore_value(keeping_ && chance(5));
   if (!r->ignore_value() || chance(20)) r->set_value(std::string(pick(4), static_cast<char>('a' + pick(26))));
-  r->set_ignore_lease(chance(10));
+  r->set_ignore_lease(keeping_ && chance(5));
   if (chance(6) && (!r->ignore_lease() || chance(20))) r->set_lease(chance(20) ? 999 : 7 + static_cast<int64_t>(pick(2)));
   r->set_prev_kv(chance(3));
 }
@@ -57,6 +57,7 @@ void History::fill(api::PutRequest* r) {
 void History::fill(api::DeleteRangeRequest* r) {
   r->set_key(key());
   if (chance(3)) r->set_range_end(end_of(r->key()));
+  if (keeping_ && r->range_end() == std::string(1, '\0')) r->set_range_end("l");
   r->set_prev_kv(chance(2));
 }
 
@@ -110,6 +111,7 @@ Step step(const char* method, Fill fill) {
 Step History::next(int64_t revision, int64_t compacted) {
   revision_ = revision;
   compacted_ = compacted;
+  keeping_ = chance(2);
   const uint64_t what = pick(100);
   if (what < 60) return step<api::TxnRequest>("Txn", [&](auto* r) { fill(r, 3); });
   if (what < 75) return step<api::RangeRequest>("Range", [&](auto* r) { fill(r, false); });

@@ -36,6 +36,9 @@ class History {
   void fill(etcdserverpb::RequestOp* r, int depth);
 
   std::mt19937_64 random_;
+  // Puts of this request may keep the value or lease that is there. Then no delete goes to the last key: of both
+  // together in one transaction, which its check lets through, etcd dies, and ours refuses it.
+  bool keeping_ = false;
   int64_t revision_ = 1, compacted_ = 0;
 };
 

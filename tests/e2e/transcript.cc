@@ -17,6 +17,8 @@ Script load_script(const std::string& file) {
     if (line.starts_with("flags: ")) {
       std::istringstream words(line.substr(7));
       for (std::string word; words >> word;) script.flags.push_back(word);
+    } else if (line.starts_with("not-3.4: ")) {
+      script.not_34 = line.substr(9);
     } else {
       script.lines.push_back(line);
     }

@@ -21,6 +21,7 @@ using Transcript = std::vector<Exchange>;
 struct Script {
   std::string name;                // the file's name without its ending
   std::vector<std::string> flags;  // of the server: lines `flags: …`
+  std::string not_34;              // a line `not-3.4: reason`: etcd 3.4 cannot run it
   std::vector<std::string> lines;  // without comments and blank lines
 };
 
