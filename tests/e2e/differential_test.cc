@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include "e2e/ctl_script.h"
 #include "e2e/grpc_script.h"

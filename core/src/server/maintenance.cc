@@ -98,7 +98,7 @@ void hash_kv(Server& server, plugin::Ref<UnaryCall> call) {
       return wire::encode_to_buffer(
           api::HashKVResponse{.header = &header,
                               .hash = h.hash,
-                              .compact_revision = h.compacted > 0 ? h.compacted : -1,
+                              .compact_revision = h.compacted,
                               .hash_revision = h.revision});
     });
   });

@@ -14,6 +14,7 @@ until l chair/
 start f elect chair second
 stop e
 until l second
+until f chair/
 stop f
 stop l
 get chair/ --prefix

@@ -49,7 +49,7 @@ start x watch c --rev 7 -- echo watched
 until x watched
 stop x
 start x watch c --rev 7 -- sh -c 'echo $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE $ETCD_WATCH_REVISION'
-until x PUT
+until x "PUT" "c"
 stop x
 # ---- interactive
 watch -i << nonsense\n
