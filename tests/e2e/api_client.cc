@@ -19,7 +19,8 @@ Normaliser::Normaliser(const Server& server, const Identity& identity) {
     return std::string(text);
   };
   // 16 digits or more each: nothing else looks like them.
-  for (const auto& [id, name] : {std::pair(identity.member, "MEMBER"), std::pair(identity.cluster, "CLUSTER")}) {
+  for (const auto& [id, name] :
+       {std::pair(identity.member, "MEMBER"), std::pair(identity.cluster, "CLUSTER")}) {
     names_.emplace_back(std::to_string(id), name);
     names_.emplace_back(hex(id), name);
   }
@@ -29,7 +30,8 @@ Normaliser::Normaliser(const Server& server, const Identity& identity) {
 }
 
 std::string Normaliser::names(std::string text) const {
-  replace_all(&text, "\u00a0", " ");  // Go's protobuf chooses by the day which blank it writes into its errors
+  replace_all(&text, "\u00a0",
+              " ");  // Go's protobuf chooses by the day which blank it writes into its errors
   for (const auto& [value, name] : names_) replace_all(&text, value, name);
   return text;
 }
@@ -37,7 +39,8 @@ std::string Normaliser::names(std::string text) const {
 namespace {
 
 bool varies(std::string_view name) {
-  for (std::string_view v : {"raft_term", "raftTerm", "raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse"})
+  for (std::string_view v :
+       {"raft_term", "raftTerm", "raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse"})
     if (name == v) return true;
   return false;
 }
@@ -86,7 +89,8 @@ void mask(pb::Message* message) {
     } else if (!field->is_repeated()) {
       mask(r->MutableMessage(message, field));
     } else {
-      for (int i = 0; i < r->FieldSize(*message, field); ++i) mask(r->MutableRepeatedMessage(message, field, i));
+      for (int i = 0; i < r->FieldSize(*message, field); ++i)
+        mask(r->MutableRepeatedMessage(message, field, i));
     }
   }
 }
@@ -106,14 +110,16 @@ std::string Normaliser::text(const pb::Message& message) const {
 }
 
 std::string Normaliser::status(const grpc::Status& status) const {
-  static const char* const kNames[] = {"OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound",
-                                       "AlreadyExists", "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-                                       "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
-                                       "DataLoss", "Unauthenticated"};
+  static const char* const kNames[] = {
+      "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+      "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+      "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+      "DataLoss", "Unauthenticated"};
   return std::string(kNames[status.error_code()]) + ": " + names(status.error_message());
 }
 
-// ---- Watch -----------------------------------------------------------------------------------------------------------
+// ---- Watch
+// -----------------------------------------------------------------------------------------------------------
 
 WatchStream::WatchStream(const std::shared_ptr<grpc::Channel>& channel, bool paused)
     : stub_(etcdserverpb::Watch::NewStub(channel)) {
@@ -165,7 +171,8 @@ grpc::Status WatchStream::finish() {
   return stream_->Finish();
 }
 
-// ---- Unary -----------------------------------------------------------------------------------------------------------
+// ---- Unary
+// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -173,7 +180,8 @@ const pb::MethodDescriptor* find_method(const std::string& name) {
   // Every service that etcd has on its client port.
   for (const pb::FileDescriptor* file :
        {etcdserverpb::RangeRequest::descriptor()->file(), v3lockpb::LockRequest::descriptor()->file(),
-        v3electionpb::CampaignRequest::descriptor()->file(), grpc::health::v1::HealthCheckRequest::descriptor()->file()}) {
+        v3electionpb::CampaignRequest::descriptor()->file(),
+        grpc::health::v1::HealthCheckRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       const pb::ServiceDescriptor* service = file->service(s);
       for (int m = 0; m < service->method_count(); ++m) {
@@ -206,8 +214,9 @@ UnaryCaller::Answer UnaryCaller::call(const std::string& method, const pb::Messa
   Answer answer;
   answer.message = make(descriptor->output_type());
   grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC);
-  answer.status = grpc::internal::BlockingUnaryCall<pb::Message, pb::Message, pb::MessageLite, pb::MessageLite>(
-      channel_.get(), rpc, &context, request, answer.message.get());
+  answer.status =
+      grpc::internal::BlockingUnaryCall<pb::Message, pb::Message, pb::MessageLite, pb::MessageLite>(
+          channel_.get(), rpc, &context, request, answer.message.get());
   return answer;
 }
 
@@ -218,8 +227,8 @@ grpc::Status UnaryCaller::call_raw(const std::string& path, const std::string& b
   grpc::ByteBuffer request(&slice, 1), response;
   grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC);
   grpc::Status status =
-      grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, grpc::ByteBuffer, grpc::ByteBuffer>(
-          channel_.get(), rpc, &context, request, &response);
+      grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, grpc::ByteBuffer,
+                                        grpc::ByteBuffer>(channel_.get(), rpc, &context, request, &response);
   if (!status.ok()) return status;
   std::vector<grpc::Slice> slices;
   response.Dump(&slices);

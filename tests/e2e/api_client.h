@@ -20,8 +20,8 @@ namespace quorate::test {
 
 constexpr Millis kCallLimit{30000};
 
-// An answer as text in one line, without what differs from server to server or run to run: raft terms and indexes,
-// sizes on disk and what remains of a lease's time become 1, ids and addresses become names.
+// An answer as text in one line, without what differs from server to server or run to run: raft terms and
+// indexes, sizes on disk and what remains of a lease's time become 1, ids and addresses become names.
 class Normaliser {
  public:
   Normaliser(const Server& server, const Identity& identity);

@@ -1,4 +1,5 @@
-// How a client of grpc++ finds the server: deadlines, cancelling, readers that do not read, limits, keep-alive.
+// How a client of grpc++ finds the server: deadlines, cancelling, readers that do not read, limits,
+// keep-alive.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -58,7 +59,8 @@ class Behaviour : public testing::Test {
   }
   uint64_t resident() { return resident_bytes(server_->process().pid()); }
   // A watch that is known to be there.
-  std::unique_ptr<WatchStream> watch(const api::WatchRequest& request, std::shared_ptr<grpc::Channel> channel = {}) {
+  std::unique_ptr<WatchStream> watch(const api::WatchRequest& request,
+                                     std::shared_ptr<grpc::Channel> channel = {}) {
     auto stream = std::make_unique<WatchStream>(channel ? channel : channel_);
     stream->send(request);
     api::WatchResponse created;
@@ -73,7 +75,16 @@ class Behaviour : public testing::Test {
 
 TEST_F(Behaviour, ADeadlineThatPassesIsTold) {
   start();
-  const grpc::Status status = caller_->call("Range", [] { api::RangeRequest r; r.set_key("a"); return r; }(), {}, Millis(0)).status;
+  const grpc::Status status = caller_
+                                  ->call(
+                                      "Range",
+                                      [] {
+                                        api::RangeRequest r;
+                                        r.set_key("a");
+                                        return r;
+                                      }(),
+                                      {}, Millis(0))
+                                  .status;
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
   // A stream ends with its deadline, and the connection serves on.
   grpc::ClientContext context;
@@ -202,8 +213,8 @@ TEST_F(Behaviour, MessagesOverTheLimitsAreRefused) {
   status = put("a", std::string(2048 << 10, 'v'));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   const api::PutRequest request = put_of("a", std::string(2048 << 10, 'v'));
-  EXPECT_EQ(status.error_message(),
-            "grpc: received message larger than max (" + std::to_string(request.ByteSizeLong()) + " vs. 2097152)");
+  EXPECT_EQ(status.error_message(), "grpc: received message larger than max (" +
+                                        std::to_string(request.ByteSizeLong()) + " vs. 2097152)");
   EXPECT_TRUE(put("a", "1").ok());
 }
 

@@ -1,4 +1,5 @@
-// What of etcd's surface the scripts do not touch, and why: testdata/uncovered.txt, `kind name | reason`, with the kinds
+// What of etcd's surface the scripts do not touch, and why: testdata/uncovered.txt, `kind name | reason`,
+// with the kinds
 //   method   an RPC of etcd's client port
 //   field    of a request, Message.field
 //   error    of etcd's table
@@ -45,12 +46,15 @@ void expect_covered(const std::string& kind, const Names& surface, const Names& 
   for (const std::string& name : surface) {
     const bool is_touched = touched.contains(name);
     EXPECT_TRUE(is_touched || listed.contains(name)) << "no script touches the " << kind << " " << name;
-    EXPECT_FALSE(is_touched && listed.contains(name)) << "covered by now, and still in uncovered.txt: " << name;
+    EXPECT_FALSE(is_touched && listed.contains(name))
+        << "covered by now, and still in uncovered.txt: " << name;
   }
-  for (const std::string& name : listed) EXPECT_TRUE(surface.contains(name)) << "there is no " << kind << " " << name;
+  for (const std::string& name : listed)
+    EXPECT_TRUE(surface.contains(name)) << "there is no " << kind << " " << name;
 }
 
-// ---- gRPC ------------------------------------------------------------------------------------------------------------
+// ---- gRPC
+// ------------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<pb::Message> request_of(const std::string& method) {
   UnaryCaller caller(nullptr);
@@ -69,7 +73,8 @@ void collect_set(const pb::Message& message, Names* names) {
     if (!field->is_repeated()) {
       collect_set(r->GetMessage(message, field), names);
     } else {
-      for (int i = 0; i < r->FieldSize(message, field); ++i) collect_set(r->GetRepeatedMessage(message, field, i), names);
+      for (int i = 0; i < r->FieldSize(message, field); ++i)
+        collect_set(r->GetRepeatedMessage(message, field, i), names);
     }
   }
 }
@@ -121,12 +126,15 @@ TEST(Coverage, EveryMethodIsCalled) {
     surface.insert(path);
     const std::string name = path.substr(path.rfind('.') + 1);
     if (touched().methods.contains(path)) called.insert(path);
-    if (path.starts_with("etcdserverpb.") && name != "Watch" && touched().methods.contains(name)) called.insert(path);
+    if (path.starts_with("etcdserverpb.") && name != "Watch" && touched().methods.contains(name))
+      called.insert(path);
   }
   expect_covered("method", surface, called);
 }
 
-TEST(Coverage, EveryFieldOfTheirRequestsIsUsed) { expect_covered("field", touched().all_fields, touched().fields); }
+TEST(Coverage, EveryFieldOfTheirRequestsIsUsed) {
+  expect_covered("field", touched().all_fields, touched().fields);
+}
 
 TEST(Coverage, EveryErrorIsRaised) {
   std::string answers = read_text(testdata("recorded-3.7.1.txt"));
@@ -142,7 +150,8 @@ TEST(Coverage, EveryErrorIsRaised) {
   expect_covered("error", surface, raised);
 }
 
-// ---- etcdctl ---------------------------------------------------------------------------------------------------------
+// ---- etcdctl
+// ---------------------------------------------------------------------------------------------------------
 
 // etcdctl's commands for what one node serves, with their options.
 const std::map<std::string, std::vector<std::string>>& commands() {
@@ -194,7 +203,8 @@ TEST(Coverage, EveryCommandAndOptionIsRun) {
   for (const auto& [command, options] : commands()) {
     surface.insert(command);
     for (const std::string& option : options) surface.insert(command + " " + option);
-    for (const char* format : {"json", "fields", "table", "protobuf"}) surface.insert(std::string("-w ") + format);
+    for (const char* format : {"json", "fields", "table", "protobuf"})
+      surface.insert(std::string("-w ") + format);
   }
   surface.insert("--hex");
   for (const Script& script : scripts_of(".ctl")) {

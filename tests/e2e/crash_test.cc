@@ -1,5 +1,5 @@
-// The server dies under its writers, again and again: whatever it acknowledged is there afterwards, nothing else is,
-// and no revision goes back.
+// The server dies under its writers, again and again: whatever it acknowledged is there afterwards, nothing
+// else is, and no revision goes back.
 //
 //   QUORATE_ROUNDS   of the kill -9 loop, per engine (default 25 each; soak: 150 each)
 //   QUORATE_SEED     of one run
@@ -21,9 +21,9 @@ namespace fs = std::filesystem;
 
 uint64_t seed_of_run() {
   const std::string given = env_or("QUORATE_SEED", "");
-  const uint64_t seed = given.empty()
-                            ? static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())
-                            : std::stoull(given);
+  const uint64_t seed =
+      given.empty() ? static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())
+                    : std::stoull(given);
   std::printf("QUORATE_SEED=%lu\n", seed);
   return seed;
 }
@@ -79,7 +79,8 @@ TEST_P(KillLoop, LosesNothingAcknowledged) {
 INSTANTIATE_TEST_SUITE_P(Engines, KillLoop, testing::Values("storage-rocksdb", "storage-leveldb"),
                          [](const auto& info) { return info.param.substr(sizeof "storage-" - 1); });
 
-// ---- Ordinary ends and starts ----------------------------------------------------------------------------------------
+// ---- Ordinary ends and starts
+// ----------------------------------------------------------------------------------------
 
 TEST(Lifecycle, TerminationDrainsAndKeepsEverything) {
   Server server(quorate());
@@ -108,9 +109,17 @@ TEST(Lifecycle, ASecondProcessOnTheSameDataEndsAtOnce) {
   const Ended second = run({argv, {}, {}}, Millis(20000));
   EXPECT_FALSE(second.timed_out);
   EXPECT_NE(second.code, 0);
-  EXPECT_NE(second.err.find(server.data_dir()), std::string::npos) << "does not name the folder:\n" << second.err;
+  EXPECT_NE(second.err.find(server.data_dir()), std::string::npos) << "does not name the folder:\n"
+                                                                   << second.err;
   UnaryCaller caller(server.connect());
-  EXPECT_TRUE(caller.call("Range", [] { etcdserverpb::RangeRequest r; r.set_key("a"); return r; }()).status.ok());
+  EXPECT_TRUE(caller
+                  .call("Range",
+                        [] {
+                          etcdserverpb::RangeRequest r;
+                          r.set_key("a");
+                          return r;
+                        }())
+                  .status.ok());
 }
 
 TEST(Lifecycle, AnotherEngineIsRefused) {
@@ -121,7 +130,8 @@ TEST(Lifecycle, AnotherEngineIsRefused) {
   EXPECT_FALSE(server.start());
   EXPECT_NE(server.process().wait(Millis(1000)).value_or(-1), 0);
   for (const char* word : {"rocksdb", "leveldb"})
-    EXPECT_NE(server.log().find(word), std::string::npos) << "does not name " << word << ":\n" << server.log();
+    EXPECT_NE(server.log().find(word), std::string::npos) << "does not name " << word << ":\n"
+                                                          << server.log();
   server.setup().engine = "storage-rocksdb";
   EXPECT_TRUE(server.start()) << server.log();
 }
@@ -141,7 +151,8 @@ TEST(Lifecycle, TheMemoryEngineServes) {
   EXPECT_EQ(server.stop(), 0);
 }
 
-// ---- Damage ----------------------------------------------------------------------------------------------------------
+// ---- Damage
+// ----------------------------------------------------------------------------------------------------------
 
 // The log file with the most in it.
 fs::path newest_log(const Server& server) {
@@ -162,8 +173,8 @@ void flip_byte(const fs::path& path, uint64_t at) {
   file.put(byte);
 }
 
-// A value is written, another after it; then one byte of the first is damaged. The server must not serve on as if
-// nothing had been, and must say where it is.
+// A value is written, another after it; then one byte of the first is damaged. The server must not serve on
+// as if nothing had been, and must say where it is.
 TEST(Damage, AFlippedByteOfTheLogIsNamed) {
   Server server(quorate());
   ASSERT_TRUE(server.start()) << server.log();
@@ -184,7 +195,8 @@ TEST(Damage, AFlippedByteOfTheLogIsNamed) {
   flip_byte(log, at + 100);
   EXPECT_FALSE(server.start()) << "serves from a damaged log";
   EXPECT_NE(server.process().wait(Millis(10000)).value_or(-1), 0);
-  EXPECT_NE(server.log().find(log.filename().string()), std::string::npos) << "does not name the file:\n" << server.log();
+  EXPECT_NE(server.log().find(log.filename().string()), std::string::npos) << "does not name the file:\n"
+                                                                           << server.log();
   EXPECT_NE(server.log().find("offset"), std::string::npos) << "does not name the offset:\n" << server.log();
   // Undone, it is whole again.
   flip_byte(log, at + 100);

@@ -12,7 +12,9 @@
 namespace quorate::test {
 namespace {
 
-bool is_value_char(char c) { return isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || static_cast<signed char>(c) < 0; }
+bool is_value_char(char c) {
+  return isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || static_cast<signed char>(c) < 0;
+}
 
 // What varies: how long something took, sizes on disk, and raft's numbers.
 void mask_after(std::string* text, std::string_view key) {
@@ -25,7 +27,8 @@ void mask_after(std::string* text, std::string_view key) {
 }
 
 void mask_fields(std::string* text) {
-  for (std::string_view name : {"raft_term", "raftTerm", "raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse"})
+  for (std::string_view name :
+       {"raft_term", "raftTerm", "raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse"})
     mask_after(text, "\"" + std::string(name) + "\":");
   for (std::string_view name : {"RaftTerm", "RaftIndex", "RaftAppliedIndex", "DBSize", "DBSizeInUse"})
     mask_after(text, "\"" + std::string(name) + "\" : ");
@@ -48,7 +51,8 @@ std::string mask_cell(const std::string& cell) {
   return number || duration || is_size(inner) ? "#" : inner;
 }
 
-// Rows of a table, and of the simple form of `endpoint status`: cells without padding, numbers and sizes masked.
+// Rows of a table, and of the simple form of `endpoint status`: cells without padding, numbers and sizes
+// masked.
 std::string mask_cells(const std::string& line, const std::string& separator) {
   std::string out;
   size_t at = 0;
@@ -67,7 +71,8 @@ std::string mask_line(std::string line, bool status) {
     return line;
   }
   if (line.starts_with("|")) return mask_cells(line, "|");
-  if (status && (line.starts_with("ENDPOINT, ") || line.starts_with("CLIENT-URL, "))) return mask_cells(line, ", ");
+  if (status && (line.starts_with("ENDPOINT, ") || line.starts_with("CLIENT-URL, ")))
+    return mask_cells(line, ", ");
   mask_fields(&line);
   return line;
 }
@@ -125,7 +130,8 @@ class Runner {
     const size_t blank = rest.find(' ');
     Process& process = *running_.at(rest.substr(0, blank)).process;
     const std::string text = rest.substr(blank + 1);
-    const bool seen = wait_until(Millis(15000), [&] { return process.out().find(text) != std::string::npos; });
+    const bool seen =
+        wait_until(Millis(15000), [&] { return process.out().find(text) != std::string::npos; });
     return seen ? "" : "NOT WRITTEN: " + text + "\n";
   }
 
@@ -140,7 +146,8 @@ class Runner {
   void remember_lease(const Command& command, const std::string& out) {
     if (command.argv.size() < 4 || command.argv[2] != "lease" || command.argv[3] != "grant") return;
     uint64_t id = 0;
-    for (const auto& [key, base] : {std::pair("lease ", 16), std::pair("\"ID\":", 10), std::pair("\"ID\" : ", 10)}) {
+    for (const auto& [key, base] :
+         {std::pair("lease ", 16), std::pair("\"ID\":", 10), std::pair("\"ID\" : ", 10)}) {
       const size_t at = out.find(key);
       if (at == out.npos || id != 0) continue;
       id = std::strtoull(out.c_str() + at + strlen(key), nullptr, base);
@@ -153,7 +160,8 @@ class Runner {
   }
 
   std::string show(const Command& command, int code, const std::string& out, const std::string& err) const {
-    const bool status = command.argv.size() > 3 && command.argv[2] == "endpoint" && command.argv[3] == "status";
+    const bool status =
+        command.argv.size() > 3 && command.argv[2] == "endpoint" && command.argv[3] == "status";
     std::string text;
     // Raw bytes, ids and all: what the other formats show.
     if (std::find(command.argv.begin(), command.argv.end(), "protobuf") != command.argv.end() && code == 0)
@@ -194,7 +202,8 @@ const std::string& etcdctl() {
 }
 
 bool etcdctl_is_34() {
-  static const bool is = run({{etcdctl(), "version"}, {"ETCDCTL_API=3"}, {}}).out.find("version: 3.4.") != std::string::npos;
+  static const bool is =
+      run({{etcdctl(), "version"}, {"ETCDCTL_API=3"}, {}}).out.find("version: 3.4.") != std::string::npos;
   return is;
 }
 
@@ -205,8 +214,10 @@ std::vector<std::string> shell_words(std::string_view line) {
   bool in_word = false;
   for (char c : line) {
     if (quote != 0) {
-      if (c == quote) quote = 0;
-      else word.push_back(c);
+      if (c == quote)
+        quote = 0;
+      else
+        word.push_back(c);
     } else if (c == '\'' || c == '"') {
       quote = c;
       in_word = true;

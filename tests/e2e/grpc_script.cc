@@ -34,7 +34,6 @@ std::string from_hex(std::string_view hex) {
   return out;
 }
 
-
 // The events of several watches, listed watch by watch.
 class EventList {
  public:
@@ -76,7 +75,9 @@ class EventList {
 class Runner {
  public:
   explicit Runner(const Server& server)
-      : caller_(server.connect()), identity_(identity_of(caller_.channel())), normaliser_(server, identity_) {}
+      : caller_(server.connect()),
+        identity_(identity_of(caller_.channel())),
+        normaliser_(server, identity_) {}
 
   std::string run(const std::string& script_line) {
     std::string line = script_line;
@@ -124,7 +125,8 @@ class Runner {
 
   std::string raw(const Words& words) {
     std::string bytes;
-    const grpc::Status status = caller_.call_raw(words[0], words.size() > 1 ? from_hex(words[1]) : "", &bytes);
+    const grpc::Status status =
+        caller_.call_raw(words[0], words.size() > 1 ? from_hex(words[1]) : "", &bytes);
     return (status.ok() ? "bytes " + std::to_string(bytes.size()) : normaliser_.status(status)) + "\n";
   }
 
@@ -160,7 +162,8 @@ class Runner {
     return got ? normaliser_.text(response) + "\n" : normaliser_.status(status) + "\n";
   }
 
-  // ---- Watches -------------------------------------------------------------------------------------------------------
+  // ---- Watches
+  // -------------------------------------------------------------------------------------------------------
 
   WatchStream& watch(const std::string& name) {
     auto found = watches_.find(name);
@@ -232,7 +235,8 @@ class Runner {
     return out + nothing(stream);
   }
 
-  // ---- The rest ------------------------------------------------------------------------------------------------------
+  // ---- The rest
+  // ------------------------------------------------------------------------------------------------------
 
   std::string add_metadata(const std::string& text) {
     const size_t equals = text.find('=');

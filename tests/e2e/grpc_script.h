@@ -3,8 +3,10 @@
 //   KeepAlive [request]          one LeaseKeepAlive
 //   open W | send W [WatchRequest] | half W       a Watch call named W
 //   recv W [N]                   its next N answers
-//   events W N                   answers until they held N events, which are listed by watch. How events are spread
-//                                over answers is the server's choice, but that no revision is torn apart is checked
+//   events W N                   answers until they held N events, which are listed by watch. How events are
+//   spread
+//                                over answers is the server's choice, but that no revision is torn apart is
+//                                checked
 //   progress W                   asks until it is answered; so nothing else was on its way
 //   meta NAME=VALUE              metadata of the next call
 //   raw PATH [hex]               any path, any bytes

@@ -10,11 +10,16 @@ std::string History::key() {
 
 std::string History::end_of(const std::string& key) {
   switch (pick(6)) {
-    case 0: return key + '\0';
-    case 1: return std::string(1, '\0');
-    case 2: return "l";
-    case 3: return this->key();
-    default: return "";
+    case 0:
+      return key + '\0';
+    case 1:
+      return std::string(1, '\0');
+    case 2:
+      return "l";
+    case 3:
+      return this->key();
+    default:
+      return "";
   }
 }
 
@@ -32,8 +37,8 @@ void History::fill(api::RangeRequest* r, bool in_txn) {
   r->set_revision(some_revision());
   if (chance(3)) r->set_limit(static_cast<int64_t>(pick(5)));
   if (chance(3)) r->set_sort_order(static_cast<api::RangeRequest_SortOrder>(pick(chance(30) ? 4 : 3)));
-  // Sorting by something that several keys share is in no order that etcd promises: by key and revision of the change
-  // only one key has each, except for what one transaction wrote.
+  // Sorting by something that several keys share is in no order that etcd promises: by key and revision of
+  // the change only one key has each, except for what one transaction wrote.
   if (chance(12)) r->set_sort_target(api::RangeRequest_SortTarget_KEY);
   r->set_keys_only(chance(5));
   r->set_count_only(chance(6));
@@ -50,7 +55,8 @@ void History::fill(api::PutRequest* r) {
   r->set_ignore_value(keeping_ && chance(5));
   if (!r->ignore_value() || chance(20)) r->set_value(std::string(pick(4), static_cast<char>('a' + pick(26))));
   r->set_ignore_lease(keeping_ && chance(5));
-  if (chance(6) && (!r->ignore_lease() || chance(20))) r->set_lease(chance(20) ? 999 : 7 + static_cast<int64_t>(pick(2)));
+  if (chance(6) && (!r->ignore_lease() || chance(20)))
+    r->set_lease(chance(20) ? 999 : 7 + static_cast<int64_t>(pick(2)));
   r->set_prev_kv(chance(3));
 }
 
@@ -68,11 +74,21 @@ void History::fill(api::Compare* r) {
   r->set_target(static_cast<api::Compare_CompareTarget>(pick(5)));
   const auto number = static_cast<int64_t>(pick(static_cast<uint64_t>(revision_) + 2));
   switch (r->target()) {
-    case api::Compare_CompareTarget_VERSION: r->set_version(static_cast<int64_t>(pick(4))); break;
-    case api::Compare_CompareTarget_CREATE: r->set_create_revision(number); break;
-    case api::Compare_CompareTarget_MOD: r->set_mod_revision(number); break;
-    case api::Compare_CompareTarget_LEASE: r->set_lease(static_cast<int64_t>(pick(2) * 7)); break;
-    default: r->set_value(std::string(pick(3), static_cast<char>('a' + pick(26)))); break;
+    case api::Compare_CompareTarget_VERSION:
+      r->set_version(static_cast<int64_t>(pick(4)));
+      break;
+    case api::Compare_CompareTarget_CREATE:
+      r->set_create_revision(number);
+      break;
+    case api::Compare_CompareTarget_MOD:
+      r->set_mod_revision(number);
+      break;
+    case api::Compare_CompareTarget_LEASE:
+      r->set_lease(static_cast<int64_t>(pick(2) * 7));
+      break;
+    default:
+      r->set_value(std::string(pick(3), static_cast<char>('a' + pick(26))));
+      break;
   }
 }
 
@@ -80,11 +96,15 @@ void History::fill(api::RequestOp* r, int depth) {
   switch (pick(depth > 0 ? 8 : 7)) {
     case 0:
     case 1:
-    case 2: return fill(r->mutable_request_put());
+    case 2:
+      return fill(r->mutable_request_put());
     case 3:
-    case 4: return fill(r->mutable_request_range(), true);
-    case 5: return fill(r->mutable_request_delete_range());
-    case 7: return fill(r->mutable_request_txn(), depth - 1);
+    case 4:
+      return fill(r->mutable_request_range(), true);
+    case 5:
+      return fill(r->mutable_request_delete_range());
+    case 7:
+      return fill(r->mutable_request_txn(), depth - 1);
     default:
       if (chance(60)) return;  // an operation that is none
       return fill(r->mutable_request_put());
@@ -118,13 +138,16 @@ Step History::next(int64_t revision, int64_t compacted) {
   if (what < 87) return step<api::PutRequest>("Put", [&](auto* r) { fill(r); });
   if (what < 94) return step<api::DeleteRangeRequest>("DeleteRange", [&](auto* r) { fill(r); });
   if (what < 98) {
-    // etcd answers the hash at the compacted revision from what it remembers of the time before: not asked for.
+    // etcd answers the hash at the compacted revision from what it remembers of the time before: not asked
+    // for.
     return step<api::HashKVRequest>("HashKV", [&](auto* r) {
-      r->set_revision(compacted_ + 1 + static_cast<int64_t>(pick(static_cast<uint64_t>(revision_ - compacted_) + 1)));
+      r->set_revision(compacted_ + 1 +
+                      static_cast<int64_t>(pick(static_cast<uint64_t>(revision_ - compacted_) + 1)));
     });
   }
   return step<api::CompactionRequest>("Compact", [&](auto* r) {
-    r->set_revision(compacted_ + static_cast<int64_t>(pick(static_cast<uint64_t>(revision_ - compacted_) + 2)));
+    r->set_revision(compacted_ +
+                    static_cast<int64_t>(pick(static_cast<uint64_t>(revision_ - compacted_) + 2)));
     r->set_physical(true);
   });
 }

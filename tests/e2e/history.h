@@ -1,5 +1,6 @@
-// Random requests, the same for the same seed on every machine: puts, deletes, ranges, nested transactions, compactions
-// and hashes over few keys, so that they meet each other. Some are wrong in a way that must be answered with an error.
+// Random requests, the same for the same seed on every machine: puts, deletes, ranges, nested transactions,
+// compactions and hashes over few keys, so that they meet each other. Some are wrong in a way that must be
+// answered with an error.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,9 @@ class History {
   Step next(int64_t revision, int64_t compacted);
 
  private:
-  uint64_t pick(uint64_t count) { return random_() % count; }  // the standard's distributions differ between libraries
+  uint64_t pick(uint64_t count) {
+    return random_() % count;
+  }  // the standard's distributions differ between libraries
   bool chance(uint64_t one_in) { return pick(one_in) == 0; }
   std::string key();
   std::string end_of(const std::string& key);
@@ -36,8 +39,8 @@ class History {
   void fill(etcdserverpb::RequestOp* r, int depth);
 
   std::mt19937_64 random_;
-  // Puts of this request may keep the value or lease that is there. Then no delete goes to the last key: of both
-  // together in one transaction, which its check lets through, etcd dies, and ours refuses it.
+  // Puts of this request may keep the value or lease that is there. Then no delete goes to the last key: of
+  // both together in one transaction, which its check lets through, etcd dies, and ours refuses it.
   bool keeping_ = false;
   int64_t revision_ = 1, compacted_ = 0;
 };

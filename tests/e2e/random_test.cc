@@ -1,5 +1,6 @@
-// Random histories: ours and etcd 3.7.1 answer every request of one alike. What 3.7.1 answered is kept as a checksum per
-// request, so that ours is checked where there is no 3.7.1; with it, the first difference is shown in full.
+// Random histories: ours and etcd 3.7.1 answer every request of one alike. What 3.7.1 answered is kept as a
+// checksum per request, so that ours is checked where there is no 3.7.1; with it, the first difference is
+// shown in full.
 //
 //   QUORATE_ETCD_NEW   compares with a running 3.7.1, over as many seeds as QUORATE_ROUNDS says (default 1)
 //   QUORATE_RECORD=1   writes the checksums
@@ -54,7 +55,8 @@ class Player {
     const auto& header =
         static_cast<const etcdserverpb::ResponseHeader&>(message.GetReflection()->GetMessage(message, field));
     revision_ = std::max(revision_, header.revision());
-    if (s.method == "Compact") compacted_ = static_cast<etcdserverpb::CompactionRequest&>(*s.request).revision();
+    if (s.method == "Compact")
+      compacted_ = static_cast<etcdserverpb::CompactionRequest&>(*s.request).revision();
   }
 
   Server server_;
@@ -81,17 +83,19 @@ TEST(RandomHistory, AnswersHaveTheRecordedChecksums) {
     const std::string answer = ours.step();
     ASSERT_EQ(checksum(answer), expected[static_cast<size_t>(i) + 1])
         << "seed " << kRecordedSeed << ", step " << i << "\n"
-        << ours.request() << "\n" << answer << "\netcd 3.7.1 answered otherwise (set QUORATE_ETCD_NEW to see how)";
+        << ours.request() << "\n"
+        << answer << "\netcd 3.7.1 answered otherwise (set QUORATE_ETCD_NEW to see how)";
   }
 }
 
 TEST(RandomHistory, OursAndEtcd371AnswerAlike) {
-  if (etcd_371().binary.empty()) GTEST_SKIP() << "no etcd 3.7.1: set QUORATE_ETCD_NEW to compare answers in full";
+  if (etcd_371().binary.empty())
+    GTEST_SKIP() << "no etcd 3.7.1: set QUORATE_ETCD_NEW to compare answers in full";
   const int rounds = std::stoi(env_or("QUORATE_ROUNDS", "1"));
   const auto first = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   for (int round = 0; round < rounds; ++round) {
     const uint64_t seed = env_or("QUORATE_SEED", "").empty() ? first + static_cast<uint64_t>(round)
-                                                           : std::stoull(env_or("QUORATE_SEED", ""));
+                                                             : std::stoull(env_or("QUORATE_SEED", ""));
     std::printf("seed %lu\n", seed);
     Player ours(quorate(), seed), theirs(etcd_371(), seed);
     ASSERT_TRUE(ours.started() && theirs.started()) << ours.log() << theirs.log();
@@ -108,7 +112,8 @@ TEST(RandomHistory, IsRecordedWhenAsked) {
   ASSERT_FALSE(etcd_371().binary.empty()) << "set QUORATE_ETCD_NEW";
   Player theirs(etcd_371(), kRecordedSeed);
   ASSERT_TRUE(theirs.started()) << theirs.log();
-  std::string text = "# crc32c of what etcd 3.7.1 answered to each step of random_test.cc. Written by QUORATE_RECORD=1.\n";
+  std::string text =
+      "# crc32c of what etcd 3.7.1 answered to each step of random_test.cc. Written by QUORATE_RECORD=1.\n";
   for (int i = 0; i < kSteps; ++i) text += checksum(theirs.step()) + "\n";
   write_text(checksums_path(), text);
 }

@@ -15,7 +15,8 @@ const ServerKind& etcd_34() {
   static const ServerKind kind = [] {
     ServerKind k{"etcd-3.4", find_program(env_or("QUORATE_ETCD", "etcd")), false};
     // Another version would make every difference a surprise.
-    if (!k.binary.empty() && run({{k.binary, "--version"}, {}, {}}).out.find("etcd Version: 3.4.") == std::string::npos)
+    if (!k.binary.empty() &&
+        run({{k.binary, "--version"}, {}, {}}).out.find("etcd Version: 3.4.") == std::string::npos)
       k.binary.clear();
     return k;
   }();
@@ -37,12 +38,18 @@ Server::~Server() = default;
 
 std::vector<std::string> Server::command_line() const {
   std::vector<std::string> argv = {kind_.binary,
-                                   "--data-dir", data_dir(),
-                                   "--listen-client-urls", client_url(),
-                                   "--advertise-client-urls", client_url(),
-                                   "--listen-peer-urls", peer_url(),
-                                   "--initial-advertise-peer-urls", peer_url(),
-                                   "--initial-cluster", "default=" + peer_url()};
+                                   "--data-dir",
+                                   data_dir(),
+                                   "--listen-client-urls",
+                                   client_url(),
+                                   "--advertise-client-urls",
+                                   client_url(),
+                                   "--listen-peer-urls",
+                                   peer_url(),
+                                   "--initial-advertise-peer-urls",
+                                   peer_url(),
+                                   "--initial-cluster",
+                                   "default=" + peer_url()};
   if (kind_.ours && !setup_.engine.empty()) {
     const std::string plugins = dir_ / "plugins.toml";
     write_text(plugins, "[storage]\nplugin = \"" + setup_.engine + "\"\n");
@@ -54,7 +61,8 @@ std::vector<std::string> Server::command_line() const {
 
 void Server::launch() {
   process_.reset();
-  process_ = std::make_unique<Process>(Command{command_line(), {}, {}}, dir_ / ("log" + std::to_string(++starts_)));
+  process_ =
+      std::make_unique<Process>(Command{command_line(), {}, {}}, dir_ / ("log" + std::to_string(++starts_)));
 }
 
 bool Server::wait_ready(Millis limit) {

@@ -7,7 +7,9 @@
 
 namespace quorate::test {
 
-std::string testdata(std::string_view name) { return QUORATE_SOURCE_DIR "/tests/e2e/testdata/" + std::string(name); }
+std::string testdata(std::string_view name) {
+  return QUORATE_SOURCE_DIR "/tests/e2e/testdata/" + std::string(name);
+}
 
 Script load_script(const std::string& file) {
   Script script;
@@ -54,7 +56,8 @@ void save_recording(const std::string& path, const Recording& recording, std::st
   write_text(path, text);
 }
 
-std::vector<Difference> compare(const std::string& script, const Transcript& expected, const Transcript& got) {
+std::vector<Difference> compare(const std::string& script, const Transcript& expected,
+                                const Transcript& got) {
   std::vector<Difference> differences;
   for (size_t i = 0; i < std::max(expected.size(), got.size()); ++i) {
     const Exchange nothing{"(the script has other lines than the recording)", ""};
@@ -72,7 +75,8 @@ std::string describe(const std::vector<Difference>& differences, std::string_vie
   std::ostringstream out;
   for (size_t i = 0; i < std::min(differences.size(), kShown); ++i) {
     const Difference& d = differences[i];
-    out << d.script << "> " << d.request << "\n  " << expected_of << ":\n" << d.expected << "  " << got_of << ":\n"
+    out << d.script << "> " << d.request << "\n  " << expected_of << ":\n"
+        << d.expected << "  " << got_of << ":\n"
         << d.got;
   }
   if (differences.size() > kShown) out << "... and " << differences.size() - kShown << " more\n";

@@ -1,7 +1,7 @@
 // What a server answered to a script, as text that can be kept, compared and read.
 //
-// A transcript is a row of exchanges: the line of the script as its label, and the normalised answer. Scripts are
-// files in testdata: one request per line, so that a case costs a line and no compilation.
+// A transcript is a row of exchanges: the line of the script as its label, and the normalised answer. Scripts
+// are files in testdata: one request per line, so that a case costs a line and no compilation.
 #pragma once
 
 #include <map>
@@ -38,6 +38,7 @@ struct Difference {
   std::string script, request, expected, got;
 };
 std::vector<Difference> compare(const std::string& script, const Transcript& expected, const Transcript& got);
-std::string describe(const std::vector<Difference>& differences, std::string_view expected_of, std::string_view got_of);
+std::string describe(const std::vector<Difference>& differences, std::string_view expected_of,
+                     std::string_view got_of);
 
 }  // namespace quorate::test

@@ -7,7 +7,8 @@
 namespace quorate::test {
 namespace api = etcdserverpb;
 
-// ---- Ledger ----------------------------------------------------------------------------------------------------------
+// ---- Ledger
+// ----------------------------------------------------------------------------------------------------------
 
 void Ledger::acknowledge(const std::string& key, const std::string& value, int64_t revision) {
   std::lock_guard lock(mutex_);
@@ -62,11 +63,12 @@ std::string Ledger::check(api::KV::Stub& kv) {
   for (auto& [key, known] : keys_) {
     auto at = found.find(key);
     const std::string value = at == found.end() ? "" : at->second->value();
-    const bool as_known = value == known.value && (value.empty() || at->second->mod_revision() == known.revision);
+    const bool as_known =
+        value == known.value && (value.empty() || at->second->mod_revision() == known.revision);
     const bool as_attempted = known.unknown && value == known.attempt;
     if (!as_known && !as_attempted)
-      return key + ": '" + value + "' instead of '" + known.value + "' of revision " + std::to_string(known.revision) +
-             (known.unknown ? " or '" + known.attempt + "'" : "");
+      return key + ": '" + value + "' instead of '" + known.value + "' of revision " +
+             std::to_string(known.revision) + (known.unknown ? " or '" + known.attempt + "'" : "");
     known = {value, at == found.end() ? 0 : at->second->mod_revision(), false, ""};
     if (at != found.end()) found.erase(at);
   }
@@ -75,11 +77,13 @@ std::string Ledger::check(api::KV::Stub& kv) {
   return "";
 }
 
-// ---- Writers ---------------------------------------------------------------------------------------------------------
+// ---- Writers
+// ---------------------------------------------------------------------------------------------------------
 
 Writers::Writers(std::shared_ptr<grpc::Channel> channel, Ledger& ledger, int count, uint64_t seed)
     : channel_(std::move(channel)), ledger_(ledger) {
-  for (int i = 0; i < count; ++i) threads_.emplace_back([this, i, seed] { write(i, seed + static_cast<uint64_t>(i)); });
+  for (int i = 0; i < count; ++i)
+    threads_.emplace_back([this, i, seed] { write(i, seed + static_cast<uint64_t>(i)); });
 }
 
 void Writers::stop() {
@@ -91,8 +95,8 @@ void Writers::stop() {
 namespace {
 
 // Two keys of one writer, changed by one transaction: both or neither must be there afterwards.
-grpc::Status change(api::KV::Stub& kv, const std::vector<std::string>& keys, const std::string& value, bool remove,
-                    int64_t* revision) {
+grpc::Status change(api::KV::Stub& kv, const std::vector<std::string>& keys, const std::string& value,
+                    bool remove, int64_t* revision) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallLimit);
   grpc::Status status;
@@ -148,7 +152,8 @@ void Writers::write(int writer, uint64_t seed) {
   }
 }
 
-// ---- Following -------------------------------------------------------------------------------------------------------
+// ---- Following
+// -------------------------------------------------------------------------------------------------------
 
 Followed follow(const std::shared_ptr<grpc::Channel>& channel, int64_t from, int64_t to) {
   Followed followed;
@@ -163,7 +168,8 @@ Followed follow(const std::shared_ptr<grpc::Channel>& channel, int64_t from, int
   while (followed.last < to) {
     api::WatchResponse response;
     if (!watch.next(&response, Millis(20000))) {
-      followed.error = "nothing after revision " + std::to_string(followed.last) + " of " + std::to_string(to);
+      followed.error =
+          "nothing after revision " + std::to_string(followed.last) + " of " + std::to_string(to);
       return followed;
     }
     if (response.canceled()) {

@@ -16,12 +16,12 @@
 
 namespace quorate::test {
 
-// What is known of one key. Each key has one writer, which does one thing at a time: when the server dies, at most one
-// change of a key is of unknown outcome.
+// What is known of one key. Each key has one writer, which does one thing at a time: when the server dies, at
+// most one change of a key is of unknown outcome.
 struct KnownKey {
-  std::string value;       // acknowledged; empty: absent
-  int64_t revision = 0;    // of the acknowledged change
-  bool unknown = false;    // a change was under way when the server died: to `attempt`, or not
+  std::string value;     // acknowledged; empty: absent
+  int64_t revision = 0;  // of the acknowledged change
+  bool unknown = false;  // a change was under way when the server died: to `attempt`, or not
   std::string attempt;
 };
 
@@ -34,7 +34,8 @@ class Ledger {
   std::map<std::string, KnownKey> keys();
   int64_t highest_revision();
   uint64_t acknowledged();
-  // Compares with what the server has; the first contradiction, or empty. Unknown outcomes are settled by what is there.
+  // Compares with what the server has; the first contradiction, or empty. Unknown outcomes are settled by
+  // what is there.
   std::string check(etcdserverpb::KV::Stub& kv);
 
  private:
@@ -59,8 +60,8 @@ class Writers {
   std::vector<std::thread> threads_;
 };
 
-// Reads a server's whole history from a revision on, and checks that it has no gap: each revision that changed a key
-// must be there, in order. The last revision seen, or an error.
+// Reads a server's whole history from a revision on, and checks that it has no gap: each revision that
+// changed a key must be there, in order. The last revision seen, or an error.
 struct Followed {
   int64_t last = 0;
   uint64_t events = 0;

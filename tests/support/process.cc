@@ -54,7 +54,8 @@ std::string env_or(const char* name, std::string_view fallback) {
 }
 
 std::string find_program(std::string_view name) {
-  if (name.find('/') != name.npos) return access(std::string(name).c_str(), X_OK) == 0 ? std::string(name) : "";
+  if (name.find('/') != name.npos)
+    return access(std::string(name).c_str(), X_OK) == 0 ? std::string(name) : "";
   std::istringstream folders(env_or("PATH", "/usr/bin:/bin"));
   for (std::string folder; std::getline(folders, folder, ':');) {
     const std::string path = folder + "/" + std::string(name);
@@ -71,7 +72,8 @@ std::string read_text(const std::string& path) {
 }
 
 void write_text(const std::string& path, std::string_view text) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(text.data(), static_cast<std::streamsize>(text.size()));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(text.data(), static_cast<std::streamsize>(text.size()));
 }
 
 std::vector<std::string> split_lines(std::string_view text) {

@@ -1,7 +1,8 @@
 // Child processes, ports and folders for tests that run real binaries.
 //
-// [thread-safe] between objects; one object belongs to one thread. Nothing here outlives its object: a Process is
-// killed and reaped, a TempDir removed (unless QUORATE_KEEP is set, which keeps folders for a look).
+// [thread-safe] between objects; one object belongs to one thread. Nothing here outlives its object: a
+// Process is killed and reaped, a TempDir removed (unless QUORATE_KEEP is set, which keeps folders for a
+// look).
 #pragma once
 
 #include <sys/types.h>
@@ -33,8 +34,8 @@ class TempDir {
   std::string path_;
 };
 
-// A loopback port that nobody listens on. From below the range that the system gives to outgoing connections, so that
-// none of those takes it before its server does.
+// A loopback port that nobody listens on. From below the range that the system gives to outgoing connections,
+// so that none of those takes it before its server does.
 uint16_t free_port();
 
 std::string env_or(const char* name, std::string_view fallback);
@@ -49,9 +50,9 @@ void replace_all(std::string* text, std::string_view from, std::string_view to);
 bool wait_until(Millis limit, const std::function<bool()>& condition);
 
 struct Command {
-  std::vector<std::string> argv;              // [0]: a path
-  std::vector<std::string> env;               // NAME=value, added to this process's environment
-  std::string input;                          // standard input; then its end
+  std::vector<std::string> argv;  // [0]: a path
+  std::vector<std::string> env;   // NAME=value, added to this process's environment
+  std::string input;              // standard input; then its end
 };
 
 // How a process ended: its exit code, or 128 and the number of the signal, as a shell has it.
