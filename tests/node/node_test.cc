@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "node/node_rig.h"
 #include "support/fake_connection.h"
+#include "support/node_rig.h"
 
 namespace quorate::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <map>
 
-#include "node/node_rig.h"
+#include "support/node_rig.h"
 
 namespace quorate::test {
 namespace {

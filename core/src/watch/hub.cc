@@ -31,6 +31,24 @@ EventRef encode(const mvcc::Event& event) {
   return encoded;
 }
 
+// Ends history before what its changes replaced takes more than max_bytes: small changes may have replaced
+// large values. Whole revisions stay, and at least one.
+void bound_previous(mvcc::Store::History& history, uint64_t max_bytes) {
+  uint64_t size = 0;
+  auto revision = history.events.begin();  // where the current one begins
+  for (auto at = revision; at != history.events.end(); ++at) {
+    if (at->revision.main != revision->revision.main) {
+      if (size >= max_bytes) {
+        history.next = at->revision.main;
+        history.events.erase(at, history.events.end());
+        return;
+      }
+      revision = at;
+    }
+    if (at->previous) size += at->previous->record_size;
+  }
+}
+
 }  // namespace
 
 Hub::Hub(const Runtime& runtime, mvcc::Store& store, const Options& options, HeaderFn header)
@@ -162,13 +180,13 @@ void Hub::mark_dirty(Watcher& w) {
 }
 
 void Hub::remember(EventRef event, std::string_view key) {
-  recent_bytes_ += event->plain.size() + key.size();
   recent_.push_back({std::move(event), std::string(key)});
+  recent_bytes_ += recent_.back().size();
   while (recent_bytes_ > options_.recent_bytes) {
     // Whole revisions leave.
     const int64_t revision = recent_.front().event->revision;
     while (!recent_.empty() && recent_.front().event->revision == revision) {
-      recent_bytes_ -= recent_.front().event->plain.size() + recent_.front().key.size();
+      recent_bytes_ -= recent_.front().size();
       recent_.pop_front();
     }
     recent_from_ = revision + 1;
@@ -282,6 +300,7 @@ void Hub::on_history(mvcc::Store::History history) {
     });
     return;
   }
+  bound_previous(history, options_.history_bytes);
   std::vector<mvcc::KeyVersion> versions;
   for (const mvcc::Event& event : history.events) {
     if (event.previous) versions.push_back(*event.previous);

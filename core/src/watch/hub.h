@@ -38,9 +38,9 @@ struct Options {
   uint64_t progress_interval_ns = 600'000'000'000;
   uint64_t max_response_bytes = 2u << 20;     // larger ones are split where the watcher asked for fragments
   uint64_t stream_buffer_bytes = 512u << 10;  // queued per stream; beyond, its watchers fall behind
-  // Between two rounds of sending: so long per message that the last one sent, at most the second. A change that few
-  // watch is sent at once; what many watch in quick succession travels together, since each message and each packet
-  // costs more than what it carries.
+  // Between two rounds of sending: so long per message that the last one sent, at most the second. A change
+  // that few watch is sent at once; what many watch in quick succession travels together, since each message
+  // and each packet costs more than what it carries.
   uint64_t round_ns_per_message = 50'000;
   uint64_t round_ns_max = 5'000'000;
   uint64_t recent_bytes = 4u << 20;   // of events kept in memory for watchers that are a little behind
@@ -190,8 +190,8 @@ class Hub {
   struct Recent {
     EventRef event;
     std::string key;
-    bool has_previous;  // there was an earlier version: with_previous must be made from history if nobody
-                        // asked yet
+    // What was before counts: deletes are small, and what they remove is not. Nobody adds it later.
+    uint64_t size() const { return event->plain.size() + event->with_previous.size() + key.size(); }
   };
   std::deque<Recent> recent_;
   uint64_t recent_bytes_ = 0;

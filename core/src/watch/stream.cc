@@ -11,8 +11,15 @@ namespace {
 constexpr int64_t kNoId = -1;
 constexpr std::string_view kDuplicateId = "mvcc: duplicate watch ID provided on the WatchStream";
 constexpr std::string_view kEmptyRange = "mvcc: watcher range is empty";
-// What a watcher is taken to cost, with its share of the index.
+// What a watcher is taken to cost: itself with its share of the index, and each byte of its range, which the
+// index holds up to three times.
 constexpr int64_t kWatcherBytes = 320;
+constexpr int64_t kRangeCopies = 3;
+int64_t cost_of(std::string_view key, std::string_view range_end) {
+  return kWatcherBytes + kRangeCopies * static_cast<int64_t>(key.size() + range_end.size());
+}
+int64_t cost_of(const Group& group) { return cost_of(group.begin, group.end); }
+
 constexpr size_t kPendingKept = 16;  // events
 // Room for a response's head without a second allocation: the longest header, and what the writer reserves
 // ahead.
@@ -22,8 +29,12 @@ constexpr size_t kHeadBytes = 96;
 
 Stream::~Stream() {
   hub_.runtime_.executor->cancel(progress_timer_);
-  for (auto& [id, watcher] : watchers_) hub_.remove(*watcher);
-  sink_.charge(-kWatcherBytes * static_cast<int64_t>(watchers_.size()));
+  int64_t cost = 0;
+  for (auto& [id, watcher] : watchers_) {
+    cost += cost_of(*watcher->group);
+    hub_.remove(*watcher);
+  }
+  sink_.charge(-cost);
   std::replace(hub_.dirty_.begin(), hub_.dirty_.end(), this, static_cast<Stream*>(nullptr));
 }
 
@@ -61,7 +72,11 @@ bool Stream::create(const api::WatchCreateRequest& r) {
     refuse(kDuplicateId);
     return true;
   }
-  if (!sink_.charge(kWatcherBytes)) return false;
+  const int64_t cost = cost_of(key, r.range_end);
+  if (!sink_.charge(cost)) {
+    sink_.charge(-cost);  // a refused charge counts, too
+    return false;
+  }
   auto watcher = std::make_unique<Watcher>();
   Watcher& w = *watcher;
   w.stream = this;
@@ -69,6 +84,7 @@ bool Stream::create(const api::WatchCreateRequest& r) {
   w.previous = r.prev_kv;
   w.fragment = r.fragment;
   w.progress = r.progress_notify;
+  w.quiet = true;
   for (auto filter : r.filters) {
     if (filter == api::WatchCreateRequest::FilterType::kNoPut) w.wants_puts = false;
     if (filter == api::WatchCreateRequest::FilterType::kNoDelete) w.wants_deletes = false;
@@ -88,10 +104,11 @@ bool Stream::create(const api::WatchCreateRequest& r) {
 
 void Stream::drop(Watcher& w) {
   std::replace(dirty_.begin(), dirty_.end(), &w, static_cast<Watcher*>(nullptr));
+  const int64_t cost = cost_of(*w.group);
   hub_.remove(w);
   const int64_t id = w.id;
   watchers_.erase(id);
-  sink_.charge(-kWatcherBytes);
+  sink_.charge(-cost);
 }
 
 void Stream::cancel(int64_t id) {
@@ -182,13 +199,16 @@ void Stream::arm_progress() {
 void Stream::progress_tick() {
   const int64_t current = hub_.store_.revision();
   bool any = false;
+  std::vector<int64_t> idle;
   for (const auto& [id, w] : watchers_) {
     if (!w->progress) continue;
     any = true;
     if (w->quiet && w->synced() && w->pending.empty() && w->next <= current + 1 && !blocked_)
-      respond({.watch_id = w->id});
+      idle.push_back(w->id);
     w->quiet = true;
   }
+  std::sort(idle.begin(), idle.end());  // the table's own order must not show
+  for (int64_t id : idle) respond({.watch_id = id});
   if (any) arm_progress();
 }
 

@@ -1,13 +1,30 @@
-#include "node/node_rig.h"
+#include "support/node_rig.h"
 
 #include <stdexcept>
+#include <utility>
 
 namespace quorate::test {
 
 void ClientCall::write(plugin::View<plugin::Buffer> message) noexcept {
   std::string bytes;
   for (const plugin::Buffer& b : message) bytes.append(b.chars(), b.size());
+  if (!reading) {
+    queued += bytes.size();
+    owes_writable_ = owes_writable_ || queued > kMark;
+  }
   messages.push_back(std::move(bytes));
+}
+
+void ClientCall::stop_reading(uint64_t waiting) {
+  reading = false;
+  queued = waiting;
+  owes_writable_ = queued > kMark;
+}
+
+void ClientCall::read_on() {
+  reading = true;
+  queued = 0;
+  if (std::exchange(owes_writable_, false) && !ended) reader->on_writable();
 }
 
 void ClientCall::finish(uint32_t c, plugin::ByteView t, plugin::View<plugin::Header>) noexcept {

@@ -33,6 +33,7 @@ class ClientCall final : public plugin::Counted<plugin::ServerWriter> {
   std::vector<std::string> messages;
   uint64_t credit = 1;
   uint64_t queued = 0;  // what the test says is waiting for the client
+  bool reading = true;  // false: what is written waits in `queued`
   plugin::Ref<plugin::StreamReader> reader;
 
   bool ok() const { return ended && code == api::GrpcCode::kOk; }
@@ -42,6 +43,14 @@ class ClientCall final : public plugin::Counted<plugin::ServerWriter> {
     reader->on_message(plugin::Buffer::copy_of({bytes.data(), bytes.size()}));
   }
   void cancel();
+  // Stops reading, with so much in the queue already; and reads it all, with the notice that a transport
+  // owes.
+  void stop_reading(uint64_t waiting = 0);
+  void read_on();
+
+ private:
+  static constexpr uint64_t kMark = plugin::TransportLimits().send_mark / 2;
+  bool owes_writable_ = false;
 };
 
 class NodeRig {
