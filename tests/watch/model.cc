@@ -78,6 +78,7 @@ void ModelStream::create(ModelWatcher w) {
 
 void ModelStream::cancel(int64_t id) {
   cancelling_.push_back(id);
+  must_be_gone_.insert(id);
   client_.cancel(id);
 }
 
@@ -141,6 +142,7 @@ void ModelStream::judge_created(const api::WatchResponse& r) {
   w.start = w.asked != 0 ? w.asked : r.header->revision + 1;
   w.must_end = w.start < model_.compacted_surely;
   w.complete = w.start - 1;
+  must_be_gone_.erase(w.id);
   watchers_.emplace(w.id, std::move(w));
 }
 
@@ -221,8 +223,10 @@ void ModelStream::expect_complete() {
   ASSERT_FALSE(client_.call().ended) << client_.call().text;
   ASSERT_TRUE(creating_.empty()) << creating_.size() << " watches were not created";
   ASSERT_FALSE(in_pieces_);
-  for (int64_t id : cancelling_) ASSERT_FALSE(watchers_.contains(id)) << "watch " << id << " is still there";
+  for (int64_t id : must_be_gone_)
+    ASSERT_FALSE(watchers_.contains(id)) << "watch " << id << " is still there";
   cancelling_.clear();
+  must_be_gone_.clear();
   bool all_begun = !watchers_.empty();
   for (auto& [id, w] : watchers_) {
     ASSERT_FALSE(w.must_end) << "watch " << id << " should have been cancelled as compacted";

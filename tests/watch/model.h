@@ -95,7 +95,8 @@ class ModelStream {
   WatchClient client_;
   std::map<int64_t, ModelWatcher> watchers_;
   std::deque<ModelWatcher> creating_;
-  std::deque<int64_t> cancelling_;
+  std::deque<int64_t> cancelling_;  // asked for; some are not answered, where the watch has ended by itself
+  std::set<int64_t> must_be_gone_;  // once all is quiet
   int64_t next_id_ = 0;
   int64_t seen_revision_ = 0;
   std::optional<int64_t> in_pieces_;  // the watcher whose pieces are arriving
