@@ -1,5 +1,7 @@
 #include "watch/model.h"
 
+#include <algorithm>
+
 #include "api/ranges.h"
 
 namespace quorate::test {

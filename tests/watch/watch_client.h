@@ -2,6 +2,8 @@
 #pragma once
 
 #include <deque>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 

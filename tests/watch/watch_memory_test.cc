@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <cstdio>
+#include <vector>
+
 #include "support/fake_connection.h"
 #include "watch/watch_client.h"
 

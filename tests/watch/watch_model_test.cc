@@ -2,6 +2,7 @@
 // reading, the disk stands still and history is compacted.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <random>
 
