@@ -178,6 +178,23 @@ TEST_F(NodeTest, UnknownAndUnbuiltMethodsAreUnimplemented) {
   }
 }
 
+TEST_F(NodeTest, HealthIsWatched) {
+  start();
+  using Serving = api::HealthCheckResponse::ServingStatus;
+  auto whole = rig_.open("/grpc.health.v1.Health/Watch");
+  whole->send(api::HealthCheckRequest());
+  auto other = rig_.open("/grpc.health.v1.Health/Watch");
+  other->send(api::HealthCheckRequest{.service = "nobody"});
+  ASSERT_EQ(whole->messages.size(), 1u);
+  EXPECT_EQ(rig_.reply<api::HealthCheckResponse>(*whole).status, Serving::kServing);
+  ASSERT_EQ(other->messages.size(), 1u);
+  EXPECT_EQ(rig_.reply<api::HealthCheckResponse>(*other).status, Serving::kServiceUnknown);
+  EXPECT_FALSE(whole->ended || other->ended) << "a watch stays open";
+  auto check = rig_.call("/grpc.health.v1.Health/Check", api::HealthCheckRequest{.service = "nobody"});
+  EXPECT_EQ(check->code, api::GrpcCode::kNotFound);
+  EXPECT_EQ(check->text, "unknown service");
+}
+
 TEST_F(NodeTest, ServesClientsOnClientListenersOnly) {
   start();
   auto connection = plugin::make<FakeConnection>();
