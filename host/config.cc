@@ -157,8 +157,6 @@ Status read_times(Config* config) {
     const char* name;
     uint64_t* into;
   } const kNotNegative[] = {
-      {"warning-apply-duration", &node.warning_apply_ns},
-      {"warning-unary-request-duration", &node.warning_request_ns},
       {"compaction-sleep-interval", &node.compaction_sleep_ns},
       {"grpc-keepalive-min-time", &config->limits.keepalive_min_time_ns},
       {"grpc-keepalive-interval", &config->limits.keepalive_interval_ns},

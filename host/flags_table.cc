@@ -221,9 +221,10 @@ const std::vector<FlagRow> kFlags = {
     {kLogging, "log-rotation-config-json", kText,
      R"({"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false})", kHonoured,
      "When to rotate (maxsize, MB), and which old files to delete (maxage, days; maxbackups)."},
-    {kLogging, "warning-apply-duration", kDuration, "100ms", kHonoured, "Log an apply that takes longer."},
-    {kLogging, "warning-unary-request-duration", kDuration, "300ms", kHonoured,
-     "Log a request that takes longer."},
+    {kLogging, "warning-apply-duration", kDuration, "100ms", kNoEffect, "Log an apply that takes longer.",
+     "slow applies are not logged yet"},
+    {kLogging, "warning-unary-request-duration", kDuration, "300ms", kNoEffect,
+     "Log a request that takes longer.", "slow requests are not logged yet"},
 
     {kBehaviour, "enable-grpc-gateway", kBool, "true", kNoEffect, "Serve the API as JSON over HTTP.",
      kNoHttp},

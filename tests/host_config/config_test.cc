@@ -56,8 +56,6 @@ TEST(Flags, ReachTheNode) {
                           "--max-txn-ops=7",
                           "--max-request-bytes=1000",
                           "--watch-progress-notify-interval=1s",
-                          "--warning-apply-duration=2ms",
-                          "--warning-unary-request-duration=3ms",
                           "--compaction-batch-limit=9",
                           "--compaction-sleep-interval=4ms",
                           "--unsafe-no-fsync",
@@ -87,8 +85,6 @@ TEST(Flags, ReachTheNode) {
   EXPECT_EQ(node.max_txn_ops, 7u);
   EXPECT_EQ(node.max_request_bytes, 1000u);
   EXPECT_EQ(node.watch_progress_interval_ns, 1'000'000'000u);
-  EXPECT_EQ(node.warning_apply_ns, 2'000'000u);
-  EXPECT_EQ(node.warning_request_ns, 3'000'000u);
   EXPECT_EQ(node.compaction_batch_limit, 9u);
   EXPECT_EQ(node.compaction_sleep_ns, 4'000'000u);
   EXPECT_TRUE(node.unsafe_no_fsync);

@@ -33,14 +33,11 @@ struct NodeOptions {
   uint32_t max_txn_ops = 128;
   int64_t quota_bytes = 0;            // 0: 2 GiB; negative: none
   uint64_t cache_bytes = 224u << 20;  // of records in memory
-  uint64_t client_memory_limit = 0;   // reserved for accounting; 0: none
 
   // Time, in milliseconds unless said otherwise.
   uint64_t heartbeat_ms = 100;
   uint64_t election_ms = 1000;
   uint64_t watch_progress_interval_ns = 600'000'000'000;
-  uint64_t warning_apply_ns = 100'000'000;
-  uint64_t warning_request_ns = 300'000'000;
 
   // Maintenance.
   CompactionMode compaction_mode = CompactionMode::kPeriodic;
