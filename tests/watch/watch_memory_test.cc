@@ -172,6 +172,30 @@ class Reader {
 };
 
 // Distribution: 50,000 puts of 1 KiB, half of them to 100 keys that are put again and again.
+TEST_F(WatchMemory, ManyWatchersOfOneStreamThatAreBehindShareItsBuffer) {
+  start();
+  constexpr int kWatches = 60, kEvents = 1500;
+  for (int i = 0; i < kEvents; ++i) rig_.put("k" + std::to_string(i), std::string(1024, 'v'));
+  WatchClient client(rig_);
+  client.call().stop_reading();
+  for (int i = 0; i < kWatches; ++i) client.create({.key = "k", .range_end = "l", .start_revision = 2});
+  settle();
+  EXPECT_GT(client.call().queued, 256u << 10);
+  EXPECT_LT(client.call().queued, static_cast<uint64_t>(4 * kMiB)) << "each queued a whole read of history";
+  uint64_t events = 0;
+  for (int turn = 0; turn < 2000 && events < uint64_t{kWatches} * kEvents; ++turn) {
+    events = 0;
+    client.read_on();
+    client.call().stop_reading();
+    settle();
+    ASSERT_LT(client.call().queued, static_cast<uint64_t>(4 * kMiB));
+    for (size_t i = 0; i < client.call().messages.size(); ++i) {
+      events += rig_.reply<api::WatchResponse>(client.call(), i).events.size();
+    }
+  }
+  EXPECT_EQ(events, uint64_t{kWatches} * kEvents);
+}
+
 TEST_F(WatchMemory, AStreamThatIsNeverReadCostsLittleAndHoldsNobodyUp) {
   start();
   Reader fast(rig_, true), slow(rig_, false), slow_previous(rig_, true), never(rig_, true, 3);

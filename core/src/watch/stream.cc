@@ -128,17 +128,20 @@ void Stream::request_progress() {
     if (w->next > current + 1) return;
   }
   send_dirty();
-  respond({.watch_id = kNoId});
+  if (dirty_.empty()) respond({.watch_id = kNoId});
 }
 
 // ---- Events
 // ----------------------------------------------------------------------------------------------------------
 
+// Until the stream is full: the rest is sent when its client has read. However many watchers are behind, no more than
+// one of them goes over the buffer's limit.
 void Stream::send_dirty() {
-  for (Watcher* w : dirty_) {
-    if (w != nullptr) send_events(*w);
+  size_t sent = 0;
+  for (; sent < dirty_.size() && !blocked_; ++sent) {
+    if (dirty_[sent] != nullptr) send_events(*dirty_[sent]);
   }
-  dirty_.clear();
+  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<ptrdiff_t>(sent));
 }
 
 void Stream::send_events(Watcher& w) {
@@ -176,7 +179,8 @@ void Stream::send_events(Watcher& w) {
 
 void Stream::on_writable() {
   blocked_ = false;
-  if (unsynced_ != 0) hub_.schedule_catch_up();
+  send_dirty();
+  if (unsynced_ != 0 && !blocked_) hub_.schedule_catch_up();
 }
 
 // ---- Progress by itself
