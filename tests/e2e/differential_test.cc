@@ -88,7 +88,8 @@ const std::vector<Explained>& explained() {
 }
 
 bool explains(const Explained& e, const std::string& of, const Difference& d) {
-  return (e.of == of || e.of == of + "?") && fnmatch(e.pattern.c_str(), (d.script + "> " + d.request).c_str(), 0) == 0;
+  return (e.of == of || e.of == of + "?") &&
+         fnmatch(e.pattern.c_str(), (d.script + "> " + d.request).c_str(), 0) == 0;
 }
 
 std::vector<Difference> unexplained(const std::string& of, std::vector<Difference> differences) {

@@ -43,7 +43,8 @@ bool starts_with(std::string_view text, std::string_view prefix);
 bool ends_with(std::string_view text, std::string_view suffix);
 bool is_cpp(std::string_view path);
 bool is_identifier_char(char c);
-// The one place in core that implements the runtime interfaces on the operating system, and may therefore use it.
+// The one place in core that implements the runtime interfaces on the operating system, and may therefore use
+// it.
 bool is_posix_runtime(std::string_view path);
 std::string folder_of(std::string_view path);                      // "a/b.h" -> "a"; "b.h" -> ""
 std::string join(std::string_view folder, std::string_view path);  // resolves "." and ".."

@@ -40,7 +40,8 @@ class Node : public plugin::CallHandler {
   virtual void begin() = 0;
   // Refuses new calls with "server stopped", ends streams, then calls `done` once nothing is in flight.
   virtual void drain(Task done) = 0;
-  // After the loop has ended, its helper threads have finished what they were given, and all sessions are gone.
+  // After the loop has ended, its helper threads have finished what they were given, and all sessions are
+  // gone.
   virtual plugin::Status close() = 0;
 
   virtual uint64_t member_id() const = 0;

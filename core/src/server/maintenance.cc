@@ -95,11 +95,8 @@ void hash_kv(Server& server, plugin::Ref<UnaryCall> call) {
   if (!decode_call(*call, arena, &request)) return;
   server.store().hash_kv(request.revision, [&server, call = std::move(call)](const mvcc::Store::Hash& h) {
     answer_hash(server, call, h, [&](const api::ResponseHeader& header) {
-      return wire::encode_to_buffer(
-          api::HashKVResponse{.header = &header,
-                              .hash = h.hash,
-                              .compact_revision = h.compacted,
-                              .hash_revision = h.revision});
+      return wire::encode_to_buffer(api::HashKVResponse{
+          .header = &header, .hash = h.hash, .compact_revision = h.compacted, .hash_revision = h.revision});
     });
   });
 }

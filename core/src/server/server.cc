@@ -24,8 +24,10 @@ void Server::on_call(const plugin::CallInfo& info, plugin::ServerWriter* writer,
     writer->finish(static_cast<uint32_t>(error.grpc_code), {error.text.data(), error.text.size()}, {});
   };
   if (stopping_ || failed_) return refuse(api::rpc_error(api::Error::kStopped));
-  // What clients may call is not served to whoever reaches the peers' port, which may be guarded in another way.
-  const bool for_peers = info.connection != nullptr && info.connection->info().role == plugin::ListenerRole::kPeer;
+  // What clients may call is not served to whoever reaches the peers' port, which may be guarded in another
+  // way.
+  const bool for_peers =
+      info.connection != nullptr && info.connection->info().role == plugin::ListenerRole::kPeer;
   const api::Method* method = for_peers ? nullptr : api::find_method(path);
   if (method == nullptr) return refuse(api::unknown_method(path));
   for (const plugin::Header& h : info.metadata) {

@@ -134,8 +134,8 @@ void Stream::request_progress() {
 // ---- Events
 // ----------------------------------------------------------------------------------------------------------
 
-// Until the stream is full: the rest is sent when its client has read. However many watchers are behind, no more than
-// one of them goes over the buffer's limit.
+// Until the stream is full: the rest is sent when its client has read. However many watchers are behind, no
+// more than one of them goes over the buffer's limit.
 void Stream::send_dirty() {
   size_t sent = 0;
   for (; sent < dirty_.size() && !blocked_; ++sent) {
