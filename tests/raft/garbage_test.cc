@@ -2,81 +2,17 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <random>
 
 #include "raft/cluster.h"
+#include "support/raft_messages.h"
 
 namespace quorate::raft::testing {
 namespace {
 
-class Liar {
+class Liar : public test::RandomMessages {
  public:
-  explicit Liar(uint64_t seed) : random_(seed) {}
+  using RandomMessages::RandomMessages;
 
-  uint64_t number() {
-    switch (random_() % 8) {
-      case 0:
-        return 0;
-      case 1:
-        return random_();
-      case 2:
-        return UINT64_MAX - random_() % 3;
-      default:
-        return random_() % 12;
-    }
-  }
-  bool flip() { return random_() % 2 == 0; }
-  uint64_t pick(uint64_t n) { return random_() % n; }
-
-  std::vector<Entry> entries(Index after) {
-    std::vector<Entry> out;
-    for (uint64_t i = pick(4); i > 0; --i) {
-      const Index index = pick(6) == 0 ? Index(number()) : Index(after.value + out.size() + 1);
-      ConfChange change;
-      change.items.push_back({static_cast<ChangeItem::Kind>(pick(4)), MemberId(pick(6))});
-      plugin::Buffer data = flip() ? bytes(std::string(pick(40), 'x')) : encode_conf_change(change);
-      out.push_back({Term(number()), index, static_cast<EntryType>(pick(4)), std::move(data)});
-    }
-    return out;
-  }
-  SnapshotMeta snapshot() {
-    SnapshotMeta s{Index(number()), Term(number()), {}};
-    for (uint64_t i = pick(4); i > 0; --i) s.config.voters.insert(MemberId(pick(6)));
-    if (pick(4) == 0) s.config.learners.insert(MemberId(pick(6)));
-    if (pick(4) == 0) s.config.learners_next.insert(MemberId(pick(6)));
-    return s;
-  }
-  Message any() {
-    const Term term{number()};
-    const Index index{number()};
-    switch (pick(13)) {
-      case 0:
-        return PreVoteRequest{term, index, Term(number()), Index(number()), Term(number())};
-      case 1:
-        return PreVoteResponse{term, Term(number()), flip(), index, Term(number())};
-      case 2:
-        return VoteRequest{term, index, Term(number()), flip(), Index(number()), Term(number())};
-      case 3:
-        return VoteResponse{term, flip(), index, Term(number())};
-      case 4:
-      case 5:
-        return AppendEntries{term, index, Term(number()), Index(number()), entries(index)};
-      case 6:
-        return AppendResponse{term, flip(), index, Index(number()), Term(number())};
-      case 7:
-        return Heartbeat{term, index, number()};
-      case 8:
-        return HeartbeatResponse{term, number()};
-      case 9:
-        return ReadIndexRequest{term, number()};
-      case 10:
-        return ReadIndexResponse{term, number(), index};
-      case 11:
-        return flip() ? Message(TimeoutNow{term}) : Message(InstallSnapshot{term, snapshot()});
-      default:
-        return SnapshotStatus{term, index, static_cast<SnapshotOutcome>(pick(3))};
-    }
-  }
   // What a member may say without anyone having to believe it: no claim to lead, no copy it does not have, no
   // vote.
   Message harmless() {
@@ -95,9 +31,6 @@ class Liar {
       if (!leads) return m;
     }
   }
-
- private:
-  std::mt19937_64 random_;
 };
 
 uint64_t rounds(uint64_t normally) {
