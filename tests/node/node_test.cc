@@ -91,9 +91,9 @@ TEST_F(NodeTest, NoLeaseIsEndedForAStandstillOfTheProcess) {
 
 TEST_F(NodeTest, ACallThatWaitsTooLongIsToldSo) {
   start();
-  // A disk that needs two milliseconds for a sync is synced by a helper thread, and that one hangs.
+  // A disk that took thirty milliseconds for a sync is synced by a helper thread, and that one hangs.
   rig_.files->set_hook([this](FileOp op, const std::string&) {
-    if (op == FileOp::kSync) rig_.executor.clock().set(rig_.executor.now() + 2'000'000);
+    if (op == FileOp::kSync) rig_.executor.clock().set(rig_.executor.now() + 30'000'000);
   });
   rig_.put("warm", "up");
   rig_.executor.hold(Lane::kWal);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "machine.h"
+#include "wal/inline_gate.h"
 
 namespace quorate::wal {
 namespace {
@@ -185,19 +186,60 @@ TEST(Wal, InlineSyncsOnlyWhileTheDiskIsQuick) {
   one();
   EXPECT_EQ(m.wal->stats().inline_syncs, 1u);
   delay_ns = 1'500'000;
-  one();  // still believed to be quick
-  EXPECT_EQ(m.wal->stats().inline_syncs, 2u);
+  for (int i = 0; i < InlineGate::kSlow; ++i) one();  // still believed to be quick
+  uint64_t inline_syncs = 1 + InlineGate::kSlow;
+  EXPECT_EQ(m.wal->stats().inline_syncs, inline_syncs);
   EXPECT_EQ(m.wal->stats().last_sync_ns, delay_ns);
   one();
-  EXPECT_EQ(m.wal->stats().inline_syncs, 2u);
+  EXPECT_EQ(m.wal->stats().inline_syncs, inline_syncs);
   delay_ns = 0;
-  m.executor.advance(11'000'000'000);
-  EXPECT_EQ(m.wal->stats().recent_max_sync_ns, 0u);
+  for (uint32_t i = 0; i < InlineGate::kSyncs; ++i) one();  // on the helper at first
+  EXPECT_GT(m.wal->stats().inline_syncs, inline_syncs);
+  inline_syncs = m.wal->stats().inline_syncs;
   one();
-  EXPECT_EQ(m.wal->stats().inline_syncs, 3u);
+  EXPECT_EQ(m.wal->stats().inline_syncs, inline_syncs + 1);
   m.wal->allow_inline(false);
   one();
-  EXPECT_EQ(m.wal->stats().inline_syncs, 3u);
+  EXPECT_EQ(m.wal->stats().inline_syncs, inline_syncs + 1);
+}
+
+TEST(Wal, ANewFileIsZeroFilledWhereTheZeroFillerComesTooLate) {
+  for (bool ahead : {false, true}) {
+    Machine m;
+    if (ahead) m.options.zero_ahead_bytes = 32 << 10;
+    ASSERT_TRUE(m.create().ok());
+    // The segment and a spare; headers are far smaller.
+    EXPECT_EQ(m.files->counters().bytes_written >= 2 * m.options.segment_bytes, ahead);
+    ASSERT_TRUE(m.append({entry(1, 1, "x")}).ok());
+    ASSERT_TRUE(m.recover().ok());
+    EXPECT_EQ(m.texts(), Texts{"1:1:x"});
+  }
+}
+
+TEST(Wal, ALateSyncNowAndThenLeavesTheGateOpen) {
+  InlineGate gate(1000);
+  EXPECT_TRUE(gate.open());
+  for (int i = 0; i < 100; ++i) {
+    gate.add(i % 6 == 0 ? 4000 : 100);
+    EXPECT_TRUE(gate.open()) << i;
+  }
+  for (int i = 0; i < InlineGate::kSlow; ++i) gate.add(1001);
+  EXPECT_FALSE(gate.open()) << "a quarter of the latest";
+  for (uint32_t i = 0; i < InlineGate::kSyncs; ++i) gate.add(1000);
+  EXPECT_TRUE(gate.open());
+}
+
+TEST(Wal, OneStallClosesTheGateForManySyncs) {
+  InlineGate gate(1000);
+  gate.add(1000 * InlineGate::kStallFactor);
+  EXPECT_TRUE(gate.open());
+  gate.add(1001 * InlineGate::kStallFactor);
+  for (uint32_t i = 0; i < InlineGate::kSyncs - InlineGate::kSlow; ++i) {
+    EXPECT_FALSE(gate.open()) << i;
+    gate.add(1);
+  }
+  gate.add(1);
+  EXPECT_TRUE(gate.open());
 }
 
 TEST(Wal, AnAnswerNeverComesInsideTheCall) {

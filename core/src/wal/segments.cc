@@ -10,6 +10,7 @@ using plugin::Ref;
 namespace {
 
 constexpr uint64_t kZeroBlock = 256 << 10;
+constexpr uint64_t kZeroFront = kZeroGap + (64 << 10);  // of a new file: a usual header, and what follows
 
 class Names final : public plugin::NameSink {
  public:
@@ -46,7 +47,12 @@ Status SegmentDirectory::make_spare(uint64_t number, uint64_t bytes) const {
   Status s = files_->open(path.c_str(), plugin::kOpenWrite | plugin::kOpenCreate, file.out());
   if (!s) return s;
   s = file->allocate(bytes);
-  if (s) return sync(file.get());
+  if (s && zeros_) {
+    const std::vector<uint8_t> zeros(std::min(bytes, kZeroFront));
+    s = file->write_at(0, {zeros.data(), zeros.size()});
+  }
+  if (s) s = sync(file.get());
+  if (s) return s;
   file.reset();
   (void)files_->remove(path.c_str());  // recovery drops a spare of the wrong size, should this fail as well
   return s;

@@ -9,11 +9,18 @@
 
 namespace quorate::wal {
 
+// Left to the writer at the front of what is zero-filled, so that it need not wait for it at once.
+constexpr uint64_t kZeroGap = 256 << 10;
+
 // [thread-safe] for different files; holds no state but where things are.
 class SegmentDirectory {
  public:
   SegmentDirectory(FileSystem* files, Random* random, const Options& options)
-      : files_(files), random_(random), directory_(options.directory), sync_(options.sync) {}
+      : files_(files),
+        random_(random),
+        directory_(options.directory),
+        sync_(options.sync),
+        zeros_(options.zero_ahead_bytes != 0) {}
 
   std::string segment_path(uint64_t sequence) const { return directory_ + "/" + segment_name(sequence); }
   std::string spare_path(uint64_t number) const { return directory_ + "/" + spare_name(number); }
@@ -22,7 +29,7 @@ class SegmentDirectory {
   Status lock(plugin::Ref<File>* out) const;
   // Sorted. Names that are neither are left alone.
   Status list(std::vector<uint64_t>* segments, std::vector<uint64_t>* spares) const;
-  // Claims the space; the file goes again when that fails.
+  // Claims the space, and zero-fills where the zero-filler will not; the file goes again when that fails.
   Status make_spare(uint64_t number, uint64_t bytes) const;
   // Makes a segment of a spare: the header (with a fresh salt) is durable before the name is, and both are
   // when this returns.
@@ -47,6 +54,7 @@ class SegmentDirectory {
   Random* random_;
   std::string directory_;
   bool sync_;
+  bool zeros_;  // Options::zero_ahead_bytes is set
 };
 
 }  // namespace quorate::wal

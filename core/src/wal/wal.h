@@ -74,7 +74,7 @@ struct Options {
   uint64_t segment_bytes = 64 << 20;          // of new segments: [64 KiB, 1 GiB], a multiple of 4 KiB
   uint64_t zero_ahead_bytes = 4 << 20;        // zero-filled in front of the writer; 0: not at all
   uint64_t batch_bytes = 2 << 20;             // appends that wait are written together up to this
-  uint64_t inline_sync_limit_ns = 1'000'000;  // no inline sync while the recent maximum is above
+  uint64_t inline_sync_limit_ns = 1'000'000;  // no inline sync while many of the latest took longer
   bool sync = true;                           // false: --unsafe-no-fsync, a power cut may lose anything
   Clock* clock = nullptr;                     // times syncs, uncached; null: the executor's
 };

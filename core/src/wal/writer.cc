@@ -15,8 +15,7 @@ namespace {
 constexpr uint64_t kEntryFixed = kRecordFixed + 16;
 constexpr size_t kSparesAhead = 2;
 constexpr uint64_t kClaimRetryNs = 1'000'000'000;
-// Left unwritten at the front of what is zero-filled, so that the writer need not wait for it at once.
-constexpr uint64_t kZeroGap = 256 << 10;
+constexpr uint64_t kBytesKept = 1 << 20;  // of a batch's memory, for the next one
 
 uint64_t blob_bytes(const Batch& b) {
   uint64_t n = 0;
@@ -48,6 +47,7 @@ Writer::Writer(const Runtime& runtime, const Options& options, Ref<File> lock, R
       durable_(state_.terms.last()),
       durable_start_(state_.terms.start().index),
       released_(durable_start_),
+      inline_gate_(options_.inline_sync_limit_ns),
       zeroed_to_(offset_) {
   for (uint64_t number : spares) spares_.push_back({number, false});
 }
@@ -317,6 +317,7 @@ void Writer::gather(Write* write) {
   write->header.salt = salt_;
   write->header.number = next_batch_;
   write->header.offset = offset_;
+  write->bytes = std::move(idle_bytes_);
   begin_batch(&write->bytes);
   uint64_t left = room();
   if (zeroing_) left = std::min(left, zeroing_from_ - offset_);
@@ -384,7 +385,7 @@ void Writer::run_write(std::shared_ptr<Write> write) {
   auto finish = [self = shared_from_this(), write] {
     if (!self->closed_) self->finish_write(write.get());
   };
-  if (inline_allowed_ && recent_max_.max(now()) <= options_.inline_sync_limit_ns) {
+  if (inline_allowed_ && inline_gate_.open()) {
     ++stats_.inline_syncs;
     perform(write.get());
     runtime_.executor->defer(finish);
@@ -406,8 +407,10 @@ void Writer::finish_write(Write* write) {
   ++stats_.batches;
   ++stats_.syncs;
   stats_.bytes_written += write->bytes.size();
+  if (write->bytes.capacity() <= kBytesKept) idle_bytes_ = std::move(write->bytes);
   stats_.last_sync_ns = write->sync_ns;
   recent_max_.add(now(), write->sync_ns);
+  inline_gate_.add(write->sync_ns);
   durable_ = write->last;
   durable_start_ = write->start.index;
   // Callbacks append: what they add waits for the next batch together with what is queued.

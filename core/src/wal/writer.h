@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "base/recent_max.h"
+#include "wal/inline_gate.h"
 #include "wal/recovery.h"
 
 namespace quorate::wal {
@@ -124,6 +125,8 @@ class Writer : public std::enable_shared_from_this<Writer> {
   bool busy_ = false;
   bool closed_ = false;
   bool inline_allowed_ = false;
+  InlineGate inline_gate_;
+  std::vector<uint8_t> idle_bytes_;  // memory of the batch before, for the next one
   Status failure_;
   uint64_t refusals_unanswered_ = 0;
   std::string full_text_;
