@@ -158,6 +158,8 @@ Status read_times(Config* config) {
     uint64_t* into;
   } const kNotNegative[] = {
       {"compaction-sleep-interval", &node.compaction_sleep_ns},
+      {"warning-apply-duration", &node.warning_apply_ns},
+      {"warning-unary-request-duration", &node.warning_unary_ns},
       {"grpc-keepalive-min-time", &config->limits.keepalive_min_time_ns},
       {"grpc-keepalive-interval", &config->limits.keepalive_interval_ns},
       {"grpc-keepalive-timeout", &config->limits.keepalive_timeout_ns},
@@ -177,6 +179,8 @@ Status read_limits(Config* config) {
   node.max_txn_ops = static_cast<uint32_t>(values.number("max-txn-ops"));
   node.quota_bytes = values.signed_number("quota-backend-bytes");
   node.cache_bytes = values.number("cache-bytes");
+  // The default is etcd's, whose snapshots are dear; here bytes and time are the better measure.
+  if (values.get("snapshot-count").given()) node.snapshot_entries = values.number("snapshot-count");
   node.unsafe_no_fsync = values.boolean("unsafe-no-fsync");
   node.pre_vote = values.boolean("pre-vote");
   int64_t batch = values.signed_number("compaction-batch-limit");

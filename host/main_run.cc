@@ -54,7 +54,7 @@ T* lasting(Ref<T> object) {
 // in it.
 class Plugins {
  public:
-  explicit Plugins(LogSink* log) : log_(log) {}
+  explicit Plugins(LogSink* log) : log_(log), loader_(services("host/plugins")) {}
 
   // Everything but create().
   Status load(const PluginsConfig& config) {
@@ -68,52 +68,53 @@ class Plugins {
 
   Status create(const PluginsConfig& config, Ref<plugin::Engine>* engine,
                 std::vector<Ref<plugin::Transport>>* transports) {
-    if (Status s = create_one(config.storage, storage_, engine); !s.ok()) return s;
+    if (Status s = create_one(config.storage, *storage_, engine); !s.ok()) return s;
     for (size_t i = 0; i < transports_.size(); ++i) {
       transports->emplace_back();
-      if (Status s = create_one(config.transports[i], transports_[i], &transports->back()); !s.ok()) return s;
+      if (Status s = create_one(config.transports[i], *transports_[i], &transports->back()); !s.ok())
+        return s;
     }
     return {};
   }
 
-  uint64_t engine_capabilities() const { return storage_.loaded->info.capabilities; }
+  uint64_t engine_capabilities() const { return storage_->info.capabilities; }
 
  private:
-  struct One {
-    std::unique_ptr<Loader> loader;
-    const LoadedPlugin* loaded = nullptr;
-  };
+  // What a plugin is given; its lines in the log bear its name.
+  Services* services(const std::string& name) const {
+    Machine& m = machine();
+    return lasting(plugin::make<Services>(&m.files, &m.clock, &m.random, log_->named(name)));
+  }
 
   static Status named(const PluginChoice& choice, const Status& status) {
     return status.ok() ? status : Status(status.code(), choice.where + ": " + status.text());
   }
 
-  // A loader of its own, since each plugin gets a log of its own.
-  Status load_one(const PluginChoice& choice, One* one) {
-    std::string name = full_plugin_name(choice.request.kind, choice.request.name);
-    Machine& m = machine();
-    Ref<plugin::Log> log = log_->named(name);
-    Services* services = lasting(plugin::make<Services>(&m.files, &m.clock, &m.random, std::move(log)));
-    one->loader = std::make_unique<Loader>(services);
-    if (Status s = one->loader->load(choice.request, &one->loaded); !s.ok()) return named(choice, s);
-    log_->write(
-        LogLevel::kInfo, kCaller, "loaded plugin",
-        json_fields({{"plugin", name}, {"version", one->loaded->info.version}, {"path", one->loaded->path}}));
+  Status load_one(const PluginChoice& choice, const LoadedPlugin** out) {
+    if (Status s = loader_.load(choice.request, out); !s.ok()) return named(choice, s);
+    const LoadedPlugin& loaded = **out;
+    log_->write(LogLevel::kInfo, kCaller, "loaded plugin",
+                json_fields({{"plugin", full_plugin_name(choice.request.kind, choice.request.name)},
+                             {"version", loaded.info.version},
+                             {"path", loaded.path}}));
     return {};
   }
 
   template <typename T>
-  Status create_one(const PluginChoice& choice, const One& one, Ref<T>* out) {
+  Status create_one(const PluginChoice& choice, const LoadedPlugin& loaded, Ref<T>* out) {
+    PluginRequest request = choice.request;
+    request.host = services(full_plugin_name(request.kind, request.name));
     void* made = nullptr;
     plugin::Object* object = nullptr;
-    Status status = one.loader->create(*one.loaded, choice.request, T::kId, &made, &object);
+    Status status = loader_.create(loaded, request, T::kId, &made, &object);
     if (status.ok()) *out = Ref<T>::adopt(static_cast<T*>(made));
     return named(choice, status);
   }
 
   LogSink* log_;
-  One storage_;
-  std::vector<One> transports_;
+  Loader loader_;  // one for all: it notices a plugin that is there twice
+  const LoadedPlugin* storage_ = nullptr;
+  std::vector<const LoadedPlugin*> transports_;
 };
 
 bool is_initialized(const Config& config) {
@@ -184,6 +185,7 @@ class Run {
     environment.runtime = {executor_.get(), &machine().files, &machine().random, log_};
     environment.engine = engine_.get();
     environment.engine_capabilities = plugins_.engine_capabilities();
+    environment.stopwatch = &machine().clock;
     NodeOptions options = config_.node;
     options.engine_name = plugin_config_.storage.request.name;
     options.engine_options = plugin_config_.storage.request.options;

@@ -172,6 +172,11 @@ Status Settings::apply(plugin::View<plugin::Option> options) {
 
 Status LevelStore::open(const plugin::OpenInfo& info, const Settings& settings, plugin::Files* files,
                         plugin::Log* log, plugin::StorageEvents* events, plugin::Store** out) {
+  if (info.read_only != 0) return Status(Code::kUnsupported, "LevelDB cannot be opened for reading only");
+  if (info.keyspaces > kMaxKeyspaces) {
+    return Status(Code::kInvalid, "keyspaces: " + std::to_string(info.keyspaces) + " is more than " +
+                                      std::to_string(kMaxKeyspaces));
+  }
   auto store = plugin::Ref<LevelStore>::adopt(new LevelStore(events));
   store->env_ = make_host_env(files, store.get());
   store->logger_ = make_host_logger(log);

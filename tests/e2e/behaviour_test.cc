@@ -370,6 +370,22 @@ TEST_F(Behaviour, AConnectionThatAnswersNoPingIsClosed) {
 }
 
 // Bytes that mean nothing, half of them behind a valid preface, while a client goes about its business.
+TEST_F(Behaviour, WhatIsSlowIsLoggedWithoutValues) {
+  start({"--warning-unary-request-duration=1ns", "--warning-apply-duration=1ns"});
+  ASSERT_TRUE(put("slow-key", "hidden-value").ok());
+  const std::vector<std::string> wanted = {
+      R"("msg":"request stats")",     R"("response type":"/etcdserverpb.KV/Put")",
+      R"("request count":1)",         R"("request content":"key:\"slow-key\" value_size:12")",
+      R"("remote":"127.0.0.1:)",      R"("msg":"apply request took too long")",
+      R"("expected-duration":"1ns")", R"("request":"put:{key:\"slow-key\" value_size:12}")"};
+  for (const std::string& part : wanted) {
+    EXPECT_TRUE(wait_until(Millis(10000), [&] { return server_->log().find(part) != std::string::npos; }))
+        << part << "\n"
+        << server_->log();
+  }
+  EXPECT_EQ(server_->log().find("hidden-value"), std::string::npos);
+}
+
 TEST_F(Behaviour, RandomBytesDoNoHarm) {
   start();
   auto stream = watch(watch_of("a"));

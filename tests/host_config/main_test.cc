@@ -121,6 +121,30 @@ TEST(Program, CheckConfigPrintsWhatWouldBeUsed) {
   EXPECT_FALSE(std::filesystem::exists(folder / "x.log"));
 }
 
+TEST(Program, APluginIsThereOnlyOnce) {
+  TempFolder folder;
+  const std::string grpc = std::string(QUORATE_BINARY_DIR) + "/lib/quorate/plugins/libtransport-grpc.so";
+  const std::string begin =
+      "[storage]\nplugin = 'storage-memory'\n[[transport]]\nplugin = 'transport-grpc'\n" +
+      ("path = '" + grpc + "'\n[[transport]]\n");
+  struct {
+    std::string second;
+    std::string message;
+  } const kCases[] = {
+      {"plugin = 'transport-grpc'\npath = '" + grpc + "'\n",
+       ":7: transport.plugin: \\\"transport-grpc\\\" is there twice\""},
+      // The same file under another name.
+      {"plugin = 'transport-other'\npath = '" + grpc + "'\n",
+       ":6: plugin " + grpc + ": is named transport-grpc, where transport-other is wanted\""},
+  };
+  for (const auto& c : kCases) {
+    const std::string file = folder.write("p.toml", begin + c.second);
+    Result r = run({"--data-dir=" + (folder / "data"), "--plugins=" + file});
+    EXPECT_EQ(r.code, 1);
+    EXPECT_TRUE(contains(r.err, file + c.message)) << r.err;
+  }
+}
+
 TEST(Program, InspectsPlugins) {
   Result r = run({"plugin", "inspect", QUORATE_BINARY_DIR "/lib/quorate/plugins/libstorage-memory.so"});
   EXPECT_EQ(r.code, 0) << r.err;

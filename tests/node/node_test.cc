@@ -238,6 +238,60 @@ TEST_F(NodeTest, ADamagedLogIsNamedAndNotGuessedAt) {
   EXPECT_NE(std::string(status.text()).find("offset"), std::string::npos) << status.text();
 }
 
+// A volatile engine's whole log is kept, since a start has nothing else; so it is what the quota counts.
+TEST_F(NodeTest, TheLogOfAVolatileEngineIsBounded) {
+  rig_.options.max_request_bytes = 16 << 10;
+  rig_.options.wal_segment_bytes = 64 << 10;
+  rig_.options.quota_bytes = 1 << 20;
+  start();
+  const std::string value(4000, 'v');
+  int done = 0;
+  plugin::Ref<ClientCall> refused;
+  for (; done < 1000 && !refused; ++done) {
+    auto c = rig_.call("/etcdserverpb.KV/Put", api::PutRequest{.key = "same", .value = value});
+    if (!c->ok()) refused = c;
+    rig_.call("/etcdserverpb.KV/Compact", api::CompactionRequest{.revision = done + 2, .physical = true},
+              false);
+    rig_.executor.advance(100'000'000);
+  }
+  ASSERT_TRUE(refused) << "one key, and its history compacted: only the log grew";
+  EXPECT_GT(done, 200);
+  EXPECT_EQ(refused->text, "etcdserver: mvcc: database space exceeded");
+  ASSERT_TRUE(rig_.stop().ok());
+  rig_.options.quota_bytes = 4 << 20;
+  start();
+  EXPECT_EQ(rig_.get("same"), value) << "all of it is applied again";
+  const api::AlarmRequest disarm{.action = api::AlarmRequest::AlarmAction::kDeactivate,
+                                 .memberID = rig_.node().member_id(),
+                                 .alarm = api::AlarmType::kNoSpace};
+  ASSERT_TRUE(rig_.call("/etcdserverpb.Maintenance/Alarm", disarm)->ok());
+  EXPECT_GT(rig_.put("same", "more"), 0);
+}
+
+// By bytes or time alone nothing would be synced here: no time passes, and 3 MiB are written.
+TEST(SnapshotCount, LetsTheLogGo) {
+  for (const uint64_t entries : {0, 100}) {
+    NodeRig rig("rocksdb", 3);
+    rig.options.max_request_bytes = 16 << 10;
+    rig.options.wal_segment_bytes = 64 << 10;
+    rig.options.snapshot_entries = entries;
+    ASSERT_TRUE(rig.start().ok());
+    auto oldest = [&] {
+      for (const std::string& name : rig.files->names("/data/member/wal")) {
+        if (name.ends_with(".wal")) return name;
+      }
+      return std::string();
+    };
+    const std::string first = oldest();
+    ASSERT_FALSE(first.empty());
+    for (int i = 0; i < 1000; ++i) rig.put("k" + std::to_string(i), std::string(3000, 'v'));
+    EXPECT_EQ(oldest() != first, entries != 0) << entries << ": " << first << " " << oldest();
+    rig.power_cut(PowerCut::keep_none());
+    ASSERT_TRUE(rig.start().ok());
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(rig.get("k" + std::to_string(i)), std::string(3000, 'v')) << i;
+  }
+}
+
 // A full disk: under the log, then under the engine. Reads go on, writes are refused clearly, and writing
 // resumes by itself when there is space again; nothing that was acknowledged is lost.
 class FullDisk : public testing::TestWithParam<const char*> {};

@@ -70,6 +70,7 @@ plugin::Status NodeRig::start() {
   environment.runtime.random = random_.get();
   environment.runtime.log = log.get();
   environment.engine = engine_.get();
+  environment.stopwatch = stopwatch;
   environment.engine_capabilities = descriptor_->capabilities;
   NodeEvents events;
   ready = false;

@@ -63,6 +63,7 @@ class NodeRig {
   ManualExecutor executor;
   plugin::Ref<FaultFiles> files = plugin::make<FaultFiles>();
   plugin::Ref<LogLines> log = plugin::make<LogLines>();
+  plugin::Clock* stopwatch = nullptr;  // of the next start; null: the executor's clock
   std::string fatal;
   bool ready = false;
 

@@ -247,6 +247,12 @@ TEST(Text, ShowsEverythingButSecrets) {
   txn.compare.push_back(arena);
   EXPECT_EQ(to_text(txn, {.max_bytes = 4}),
             R"(compare:{} success:{request_put:{key:"a\"\x0a" value:"xxxx"...(200 bytes) lease:-3}})");
+  api::Compare compare{.key = "k"};
+  compare.set_value("secret");
+  txn.compare.push_back(arena) = compare;
+  EXPECT_EQ(
+      to_text(txn, {.sizes_only = true}),
+      R"(compare:{} compare:{key:"k" value_size:6} success:{request_put:{key:"a\"\x0a" value_size:200 lease:-3}})");
 }
 
 }  // namespace

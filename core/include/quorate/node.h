@@ -22,6 +22,9 @@ struct NodeEnvironment {
   Runtime runtime;
   plugin::Engine* engine = nullptr;  // outlives the node
   uint64_t engine_capabilities = 0;  // from its descriptor
+  // Times what happens within a turn of the loop (syncs, applies), where the executor's clock may stand
+  // still. Null: the executor's. Outlives the node.
+  Clock* stopwatch = nullptr;
 };
 
 // [loop]

@@ -39,11 +39,19 @@ struct NodeOptions {
   uint64_t election_ms = 1000;
   uint64_t watch_progress_interval_ns = 600'000'000'000;
 
+  // What is logged as slow: entries that take longer to apply and reads that take longer to answer; unary
+  // calls.
+  uint64_t warning_apply_ns = 100'000'000;
+  uint64_t warning_unary_ns = 300'000'000;
+
   // Maintenance.
   CompactionMode compaction_mode = CompactionMode::kPeriodic;
   int64_t compaction_retention = 0;  // periodic: nanoseconds; revision: revisions; 0: off
   uint32_t compaction_batch_limit = 1000;
   uint64_t compaction_sleep_ns = 10'000'000;
+  // The engine is synced, which lets the log behind it go, every so many entries at the latest. 0: as bytes
+  // and time say.
+  uint64_t snapshot_entries = 0;
   uint64_t wal_segment_bytes = 32u << 20;  // raised to what the largest request needs
   bool unsafe_no_fsync = false;
   bool pre_vote = true;

@@ -10,9 +10,10 @@
   wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), false, wire::flag)
 #define FLAGGED_S(number, name, flag) \
   wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), true, wire::flag)
-#define ONE(number, name, one)                                                                             \
-  wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), false, 0, offsetof(M, one##_case), \
-                                      #one)
+#define FLAGGED_ONE(number, name, one, flags)                                         \
+  wire::make_field<decltype(M::name)>(number, #name, offsetof(M, name), false, flags, \
+                                      offsetof(M, one##_case), #one)
+#define ONE(number, name, one) FLAGGED_ONE(number, name, one, 0)
 #define TABLE(Message, full_name, ...)                     \
   namespace of_##Message {                                 \
     using M = Message;                                     \
@@ -45,7 +46,7 @@ NAMES(HealthCheckResponseServingStatus, {0, "UNKNOWN"}, {1, "SERVING"}, {2, "NOT
 // ---- mvccpb -----------------------------------------------------------------------------------------------
 
 TABLE(KeyValue, "mvccpb.KeyValue", F(1, key), F(2, create_revision), F(3, mod_revision), F(4, version),
-      F(5, value), F(6, lease))
+      FLAGGED_F(5, value, kContent), F(6, lease))
 TABLE(Event, "mvccpb.Event", F(1, type), F(2, kv), F(3, prev_kv))
 
 // ---- authpb -----------------------------------------------------------------------------------------------
@@ -64,8 +65,8 @@ TABLE(RangeRequest, "etcdserverpb.RangeRequest", F(1, key), F(2, range_end), F(3
       F(10, min_mod_revision), F(11, max_mod_revision), F(12, min_create_revision),
       F(13, max_create_revision))
 TABLE(RangeResponse, "etcdserverpb.RangeResponse", F(1, header), F(2, kvs), F(3, more), F(4, count))
-TABLE(PutRequest, "etcdserverpb.PutRequest", F(1, key), F(2, value), F(3, lease), F(4, prev_kv),
-      F(5, ignore_value), F(6, ignore_lease))
+TABLE(PutRequest, "etcdserverpb.PutRequest", F(1, key), FLAGGED_F(2, value, kContent), F(3, lease),
+      F(4, prev_kv), F(5, ignore_value), F(6, ignore_lease))
 TABLE(PutResponse, "etcdserverpb.PutResponse", F(1, header), F(2, prev_kv))
 TABLE(DeleteRangeRequest, "etcdserverpb.DeleteRangeRequest", F(1, key), F(2, range_end), F(3, prev_kv))
 TABLE(DeleteRangeResponse, "etcdserverpb.DeleteRangeResponse", F(1, header), F(2, deleted), F(3, prev_kvs))
@@ -74,8 +75,8 @@ TABLE(RequestOp, "etcdserverpb.RequestOp", ONE(1, request_range, request), ONE(2
 TABLE(ResponseOp, "etcdserverpb.ResponseOp", ONE(1, response_range, response), ONE(2, response_put, response),
       ONE(3, response_delete_range, response), ONE(4, response_txn, response))
 TABLE(Compare, "etcdserverpb.Compare", F(1, result), F(2, target), F(3, key), ONE(4, version, target_union),
-      ONE(5, create_revision, target_union), ONE(6, mod_revision, target_union), ONE(7, value, target_union),
-      ONE(8, lease, target_union), F(64, range_end))
+      ONE(5, create_revision, target_union), ONE(6, mod_revision, target_union),
+      FLAGGED_ONE(7, value, target_union, wire::kContent), ONE(8, lease, target_union), F(64, range_end))
 TABLE(TxnRequest, "etcdserverpb.TxnRequest", F(1, compare), F(2, success), F(3, failure))
 TABLE(TxnResponse, "etcdserverpb.TxnResponse", F(1, header), F(2, succeeded), F(3, responses))
 TABLE(CompactionRequest, "etcdserverpb.CompactionRequest", F(1, revision), F(2, physical))
@@ -185,14 +186,14 @@ TABLE(UnlockResponse, "v3lockpb.UnlockResponse", F(1, header))
 
 // ---- v3electionpb -----------------------------------------------------------------------------------------
 
-TABLE(CampaignRequest, "v3electionpb.CampaignRequest", F(1, name), F(2, lease), F(3, value))
+TABLE(CampaignRequest, "v3electionpb.CampaignRequest", F(1, name), F(2, lease), FLAGGED_F(3, value, kContent))
 TABLE(CampaignResponse, "v3electionpb.CampaignResponse", F(1, header), F(2, leader))
 TABLE(LeaderKey, "v3electionpb.LeaderKey", F(1, name), F(2, key), F(3, rev), F(4, lease))
 TABLE(LeaderRequest, "v3electionpb.LeaderRequest", F(1, name))
 TABLE(LeaderResponse, "v3electionpb.LeaderResponse", F(1, header), F(2, kv))
 TABLE(ResignRequest, "v3electionpb.ResignRequest", F(1, leader))
 TABLE(ResignResponse, "v3electionpb.ResignResponse", F(1, header))
-TABLE(ProclaimRequest, "v3electionpb.ProclaimRequest", F(1, leader), F(2, value))
+TABLE(ProclaimRequest, "v3electionpb.ProclaimRequest", F(1, leader), FLAGGED_F(2, value, kContent))
 TABLE(ProclaimResponse, "v3electionpb.ProclaimResponse", F(1, header))
 
 // ---- grpc.health.v1 ---------------------------------------------------------------------------------------

@@ -128,6 +128,7 @@ plugin::Status EngineWriter::open(State* state, bool* fresh) {
   status = read_state(store_.get(), state, fresh);
   if (!status.ok()) return status;
   entry_state_ = *state;
+  sealed_index_ = written_index_ = syncing_index_ = state->applied;
   written_number_ = synced_number_ = state->batch;
   filling_ = std::make_unique<WriteBatch>(state->batch + 1);
   disk_size_ = store_->approximate_size();
@@ -147,7 +148,7 @@ void EngineWriter::end_changes() { changed(); }
 
 void EngineWriter::changed() {
   dirty_ = true;
-  if (filling_->bytes() >= limits_.write_bytes) {
+  if (filling_->bytes() >= limits_.write_bytes || due(sealed_index_, entry_state_.applied)) {
     seal();
     start_write();
   } else if (seal_timer_ == 0) {
@@ -169,7 +170,7 @@ void EngineWriter::seal() {
   char bytes[State::kEncodedSize];
   state.encode(reinterpret_cast<uint8_t*>(bytes));
   filling_->put_meta(kStateKey, {bytes, sizeof bytes});
-  filling_->last_index = entry_state_.applied;
+  filling_->last_index = sealed_index_ = entry_state_.applied;
   kept_bytes_ += filling_->bytes();
   Revision newest = kept_.empty() ? Revision() : kept_.back().newest;
   if (!filling_->records().empty()) newest = filling_->records().back().revision;
@@ -220,6 +221,7 @@ void EngineWriter::on_written(Job& job) {
     slot.phase = written ? Phase::kWritten : Phase::kSealed;
     if (!written) continue;
     written_number_ = slot.batch->number();
+    written_index_ = slot.batch->last_index;
     unsynced_bytes_ += slot.batch->bytes();
   }
   if (!job.status.ok()) {
@@ -255,7 +257,7 @@ void EngineWriter::when_written(Task done) {
 
 void EngineWriter::arm_sync() {
   if (written_number_ <= synced_number_ || syncing_ || poisoned_ || reopening_) return;
-  if (unsynced_bytes_ >= limits_.sync_bytes) {
+  if (unsynced_bytes_ >= limits_.sync_bytes || due(syncing_index_, written_index_)) {
     start_sync();
   } else if (sync_timer_ == 0) {
     uint64_t due = runtime_.executor->clock().monotonic_ns() + limits_.sync_interval_ns;
@@ -271,6 +273,7 @@ void EngineWriter::start_sync() {
   runtime_.executor->cancel(std::exchange(sync_timer_, 0));
   syncing_ = true;
   unsynced_bytes_ = 0;
+  syncing_index_ = written_index_;
   auto job = std::make_shared<Job>();
   job->store = store_;
   runtime_.executor->offload(
@@ -413,6 +416,7 @@ void EngineWriter::on_reopened(Job& job) {
       for (Slot& slot : kept_)
         slot.phase = slot.batch->number() <= job.state.batch ? Phase::kWritten : Phase::kSealed;
       written_number_ = job.state.batch;
+      written_index_ = job.state.applied;
       if (written_number_ + 1 == filling_->number()) set_state(EngineState::kHealthy, "");
       notify_written();
       start_write();

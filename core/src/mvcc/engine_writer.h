@@ -134,6 +134,10 @@ class EngineWriter {
   }
 
   void changed();
+  // Whether entries (from, to] are reason enough for the next step towards a sync.
+  bool due(Index from, Index to) const {
+    return limits_.sync_entries != 0 && to > from && to.value - from.value >= limits_.sync_entries;
+  }
   void seal();
   void start_write();
   void on_written(Job& job);
@@ -167,6 +171,9 @@ class EngineWriter {
   uint64_t synced_number_ = 0;
   Index synced_index_;
   uint64_t unsynced_bytes_ = 0;
+  Index sealed_index_;   // the last entry of the batches sealed ...
+  Index written_index_;  // ... of those the engine has ...
+  Index syncing_index_;  // ... and of those it was last told to sync
   TimerId seal_timer_ = 0;
   TimerId sync_timer_ = 0;
   TimerId retry_timer_ = 0;

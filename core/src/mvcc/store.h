@@ -129,7 +129,8 @@ struct StoreOptions {
   uint64_t cache_bytes = 224u << 20;          // budget of the record cache
   uint64_t retained_limit = 128u << 20;       // batches kept in memory until synced
   uint64_t sync_bytes = 32u << 20;            // the engine is synced every so many bytes ...
-  uint64_t sync_interval_ns = 5'000'000'000;  // ... or so often
+  uint64_t sync_interval_ns = 5'000'000'000;  // ... or so often ...
+  uint64_t sync_entries = 0;                  // ... or after so many entries; 0: however many they are
   uint64_t write_bytes = 256u << 10;          // the writer wakes at so many bytes ...
   uint64_t write_interval_ns = 10'000'000;    // ... or after so long
   uint32_t compaction_batch = 1000;           // records removed per slice

@@ -6,7 +6,10 @@ namespace quorate::server {
 
 Call::Call(Server& server, const api::Method& method, const plugin::CallInfo& info,
            plugin::ServerWriter* writer)
-    : server_(server), method_(method), writer_(plugin::Ref<plugin::ServerWriter>::share(writer)) {
+    : server_(server),
+      method_(method),
+      writer_(plugin::Ref<plugin::ServerWriter>::share(writer)),
+      connection_(info.connection) {
   for (const plugin::Header& h : info.metadata) {
     std::string_view name(h.name.chars(), h.name.size);
     if (name == "hasleader" && std::string_view(h.value.chars(), h.value.size) == "true")
@@ -51,15 +54,33 @@ void Call::expire() {
   finish(deadline_is_ours_ ? api::rpc_error(api::Error::kTimeout) : api::context_deadline_exceeded());
 }
 
+plugin::ByteView Call::remote_address() const {
+  return connection_ == nullptr ? plugin::ByteView() : connection_->info().remote_address;
+}
+
 void Call::on_end(const plugin::End&) noexcept {
+  connection_ = nullptr;
   if (!ended_) end();
 }
 
 void UnaryCall::on_message(plugin::Buffer message) noexcept {
   if (dispatched_ || ended()) return;
   dispatched_ = true;
+  began_ns_ = server().now_ns();
   message_ = std::move(message);
   server().dispatch(plugin::Ref<UnaryCall>::share(this));
+}
+
+void UnaryCall::reply(plugin::Buffer message) {
+  if (ended()) return;
+  writer().write({&message, 1});
+  response_ = &message;
+  finish_ok();
+  response_ = nullptr;
+}
+
+void UnaryCall::ended_now() {
+  if (dispatched_) server().slow_log().unary(method(), began_ns_, message_, response_, remote_address());
 }
 
 void UnaryCall::on_half_close() noexcept {

@@ -35,10 +35,6 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
   void send(plugin::Buffer message);
   void finish(const api::RpcError& error);  // an ok error: success
   void finish_ok() { finish(api::RpcError()); }
-  void reply(plugin::Buffer message) {
-    send(std::move(message));
-    finish_ok();
-  }
 
   // Its time is over. Unary calls that wait for the cluster get etcd's own time-out, too: whichever comes
   // first.
@@ -55,6 +51,8 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
   // The client went away, or finish() was called. Last chance to let go of what the call holds.
   virtual void ended_now() {}
   Server& server() { return server_; }
+  // Where the call comes from; empty once the transport has let go of it.
+  plugin::ByteView remote_address() const;
 
  private:
   void end();
@@ -62,7 +60,8 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
   Server& server_;
   const api::Method& method_;
   plugin::Ref<plugin::ServerWriter> writer_;
-  uint64_t deadline_ns_ = 0;  // 0: none
+  plugin::Connection* connection_;  // borrowed from the transport until on_end; may be null
+  uint64_t deadline_ns_ = 0;        // 0: none
   bool deadline_is_ours_ = false;
   bool require_leader_ = false;
   bool ended_ = false;
@@ -74,11 +73,17 @@ class UnaryCall final : public Call {
   using Call::Call;
   void on_message(plugin::Buffer message) noexcept override;
   void on_half_close() noexcept override;
+  // The answer, and success.
+  void reply(plugin::Buffer message);
   // The request's bytes: what decoded views point into. Lives as long as the call.
   const plugin::Buffer& message() const { return message_; }
 
  private:
+  void ended_now() override;
+
   plugin::Buffer message_;
+  const plugin::Buffer* response_ = nullptr;  // while reply() ends the call
+  uint64_t began_ns_ = 0;
   bool dispatched_ = false;
 };
 

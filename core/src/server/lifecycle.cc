@@ -67,7 +67,8 @@ Server::Server(NodeEnvironment environment, NodeOptions options, NodeEvents even
     : environment_(std::move(environment)),
       options_(std::move(options)),
       events_(std::move(events)),
-      lessor_(min_ttl_seconds(options_)) {
+      lessor_(min_ttl_seconds(options_)),
+      slow_log_(environment_.runtime, stopwatch(), options_) {
   // A batch of the log takes half a segment at most, and a request must fit into a batch.
   const uint64_t needed = (4 * options_.max_request_bytes + 4095) / 4096 * 4096;
   options_.wal_segment_bytes = std::clamp<uint64_t>(needed, options_.wal_segment_bytes, 1u << 30);
@@ -111,19 +112,21 @@ Status Server::bootstrap() {
   metadata.node_id.assign(reinterpret_cast<char*>(random), sizeof random);
   wal::Base base{.index = Index(ids.size()), .term = Term(1), .members = encode_members(membership_)};
   if (Status s = data_dir_.new_engine_directory(options_.engine_name, &base.directory); !s.ok()) return s;
-  wal::Options wal_options{.directory = data_dir_.wal_directory(),
-                           .segment_bytes = options_.wal_segment_bytes,
-                           .sync = !options_.unsafe_no_fsync};
   std::unique_ptr<wal::Wal> created;
   // The founding members' entries stand behind the base, as in etcd: the first election is for term 2.
-  return wal::Wal::create(environment_.runtime, wal_options, metadata, base, {Term(1), MemberId()}, &created);
+  return wal::Wal::create(environment_.runtime, wal_options(), metadata, base, {Term(1), MemberId()},
+                          &created);
+}
+
+wal::Options Server::wal_options() const {
+  return {.directory = data_dir_.wal_directory(),
+          .segment_bytes = options_.wal_segment_bytes,
+          .sync = !options_.unsafe_no_fsync,
+          .clock = stopwatch()};
 }
 
 Status Server::recover(wal::Recovered* log) {
-  wal::Options wal_options{.directory = data_dir_.wal_directory(),
-                           .segment_bytes = options_.wal_segment_bytes,
-                           .sync = !options_.unsafe_no_fsync};
-  Status status = wal::Wal::recover(environment_.runtime, wal_options, log, &wal_);
+  Status status = wal::Wal::recover(environment_.runtime, wal_options(), log, &wal_);
   if (log->corruption) {
     const wal::Corruption& c = *log->corruption;
     return Status(Code::kCorruption, "the write-ahead log is damaged: " + c.file + " at offset " +
@@ -150,9 +153,10 @@ Status Server::open_store(const wal::Base& base, mvcc::Recovered* recovered) {
   if (Status s = environment_.runtime.files->make_dir(directory.c_str()); !s.ok()) return s;
   mvcc::StoreOptions store_options{.cache_bytes = options_.cache_bytes,
                                    .retained_limit = kRetainedLimit,
+                                   .sync_entries = options_.snapshot_entries,
                                    .compaction_batch = options_.compaction_batch_limit,
                                    .compaction_pause_ns = options_.compaction_sleep_ns};
-  store_options.is_volatile = (environment_.engine_capabilities & plugin::kCapVolatile) != 0;
+  store_options.is_volatile = engine_is_volatile();
   mvcc::Store::Events events;
   events.on_synced = [this, is_volatile = store_options.is_volatile](Index index) {
     if (pipeline_ && !is_volatile) pipeline_->on_synced(index);
@@ -228,7 +232,8 @@ Status Server::assemble(wal::Recovered log, const mvcc::Recovered& recovered) {
   events.on_leading = [this] { on_leading(); };
   events.on_fatal = [this](const std::string& why) { fatal(why); };
   pipeline_ = std::make_unique<Pipeline>(
-      Pipeline::Parts{runtime, *raft_, *wal_, *applier_, *store_, kRetainedLimit}, std::move(events));
+      Pipeline::Parts{runtime, *raft_, *wal_, *applier_, *store_, slow_log_, kRetainedLimit},
+      std::move(events));
   wal_->allow_inline(true);
   compactor_ = std::make_unique<Compactor>(
       *runtime.executor, options_.compaction_mode, options_.compaction_retention,

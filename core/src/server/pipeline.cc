@@ -212,8 +212,10 @@ void Pipeline::apply(const raft::Entry& entry) {
   } else {
     std::optional<Waiter> waiter = take_waiter(entry);
     Outcome outcome;
+    const uint64_t began = parts_.slow.now_ns();
     auto events = parts_.applier.apply(entry.index, entry.term, entry.data, waiter.has_value(),
                                        parts_.runtime.executor->clock().monotonic_ns(), &outcome);
+    parts_.slow.applied(began, entry.data, outcome.error);
     if (!events.empty()) events_.on_events(events);
     if (waiter) (*waiter)(outcome);
   }

@@ -20,6 +20,7 @@
 #include "quorate/runtime.h"
 #include "raft/raft.h"
 #include "server/applier.h"
+#include "server/slow_log.h"
 #include "wal/wal.h"
 
 namespace quorate::server {
@@ -35,6 +36,7 @@ class Pipeline {
     wal::Wal& wal;
     Applier& applier;
     mvcc::Store& store;
+    SlowLog& slow;
     uint64_t
         retained_limit;  // of batches that the engine has not synced; at three quarters proposals are refused
   };

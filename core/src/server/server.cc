@@ -1,6 +1,8 @@
 // Calls, timers, and what the node does by itself. Starting and stopping: lifecycle.cc.
 #include "server/server.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace quorate::server {
@@ -120,8 +122,15 @@ int64_t Server::quota() const { return options_.quota_bytes == 0 ? kDefaultQuota
 // What the engine has on the disk, and what it has been promised and not written yet.
 uint64_t Server::disk_size() const { return store_->disk_size() + store_->retained_bytes(); }
 
+uint64_t Server::quota_used() const {
+  if (!engine_is_volatile()) return store_->logical_size();
+  // The log is never cut then: it is what fills the disk, whatever is deleted. Its full segments count.
+  const uint64_t log = (wal_->stats().segments - 1) * options_.wal_segment_bytes;
+  return std::max(store_->logical_size(), log);
+}
+
 bool Server::within_quota(uint64_t cost) {
-  if (quota() < 0 || static_cast<int64_t>(store_->logical_size() + cost) < quota()) return true;
+  if (quota() < 0 || static_cast<int64_t>(quota_used() + cost) < quota()) return true;
   // Every member refuses from here on, once the alarm is applied; only deletes and compaction make room.
   const Alarms::Alarm alarm{membership_.self, api::AlarmType::kNoSpace};
   if (!alarms_.has(alarm) && !alarm_proposed_) {

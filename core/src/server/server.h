@@ -24,6 +24,7 @@
 #include "server/membership.h"
 #include "server/pipeline.h"
 #include "server/reply.h"
+#include "server/slow_log.h"
 #include "watch/hub.h"
 
 namespace quorate::server {
@@ -62,6 +63,7 @@ class Server final : public Node {
   lease::Lessor& lessor() { return lessor_; }
   watch::Hub& hub() { return *hub_; }
   Alarms& alarms() { return alarms_; }
+  SlowLog& slow_log() { return slow_log_; }
   Membership& membership() { return membership_; }
   api::IdGenerator& ids() { return *ids_; }
   const HeaderWriter& header() const { return header_; }
@@ -80,6 +82,14 @@ class Server final : public Node {
   bool stopping() const { return stopping_; }
 
  private:
+  // What times things within a turn of the loop.
+  Clock* stopwatch() const {
+    return environment_.stopwatch != nullptr ? environment_.stopwatch
+                                             : &environment_.runtime.executor->clock();
+  }
+  wal::Options wal_options() const;
+  bool engine_is_volatile() const { return (environment_.engine_capabilities & plugin::kCapVolatile) != 0; }
+  uint64_t quota_used() const;
   plugin::Status bootstrap();
   plugin::Status recover(wal::Recovered* log);
   plugin::Status open_store(const wal::Base& base, mvcc::Recovered* recovered);
@@ -101,6 +111,7 @@ class Server final : public Node {
   Membership membership_;
   Alarms alarms_;
   lease::Lessor lessor_;
+  SlowLog slow_log_;
   HeaderWriter header_;
   std::unique_ptr<api::IdGenerator> ids_;
   std::unique_ptr<mvcc::Store> store_;

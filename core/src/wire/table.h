@@ -46,6 +46,7 @@ enum class Kind : uint8_t { kInt64, kUint64, kUint32, kBool, kEnum, kString, kBy
 enum FieldFlag : uint8_t {
   kSecret = 1,    // printing shows that it is set, not what it is
   kExplicit = 2,  // encoded even if zero (the key and value of a map's entry)
+  kContent = 4,   // bytes that belong to clients, a key's value: printing can be told to show their size only
 };
 inline constexpr uint16_t kNoOneof = 0xffff;
 

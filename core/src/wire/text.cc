@@ -39,6 +39,11 @@ class Printer {
       }
       name(f, &first);
       const char* at = member(f, m);
+      if (options_.sizes_only && (f.flags & kContent) != 0) {
+        out_->insert(out_->size() - 1, "_size");
+        *out_ += std::to_string(load<std::string_view>(at).size());
+        continue;
+      }
       value(f, f.kind == Kind::kMessage ? load<const void*>(at) : at);
     }
   }

@@ -11,6 +11,7 @@ namespace quorate::wire {
 struct TextOptions {
   size_t max_bytes = 128;    // of one string or bytes value; the rest is counted, not shown
   size_t max_elements = 16;  // of one repeated field
+  bool sizes_only = false;   // of fields with kContent: value_size:3 in place of value:"abc"
 };
 
 // Secret fields (passwords, tokens) show as name:"***".

@@ -162,4 +162,47 @@ inline Status unknown_write(WriteKind kind) {
   return Status(Code::kUnsupported, "a write of kind " + std::to_string(static_cast<uint32_t>(kind)));
 }
 
+// What a plugin of such an engine exports. `Settings`: the options, by `Status apply(View<Option>)` on top of
+// what they are. `StoreType::open(info, settings, files, log, events, out)` opens one store; it may refuse
+// what the engine cannot do.
+template <typename StoreType, typename Settings>
+class EngineOf final : public Counted<Engine> {
+ public:
+  EngineOf(Files* files, Log* log, const Settings& settings)
+      : files_(Ref<Files>::share(files)), log_(Ref<Log>::share(log)), settings_(settings) {}
+
+  void* query(const char* id) noexcept override {
+    return std::string_view(id) == kId ? static_cast<Engine*>(this) : nullptr;
+  }
+  Status open(const OpenInfo& info, StorageEvents* events, Store** out) noexcept override {
+    return guarded([&] {
+      Settings settings = settings_;
+      if (Status s = settings.apply(info.options); !s.ok()) return s;
+      if (info.directory == nullptr) return Status(Code::kInvalid, "a store needs a directory");
+      if (info.keyspaces == 0) return Status(Code::kInvalid, "a store needs a keyspace");
+      return StoreType::open(info, settings, files_.get(), log_.get(), events, out);
+    });
+  }
+
+  // The descriptor's check_options and create.
+  static Status check(View<Option> options) noexcept {
+    return guarded([&] { return Settings().apply(options); });
+  }
+  static Status create(HostServices* host, View<Option> options, Object** out) noexcept {
+    return guarded([&] {
+      Settings settings;
+      if (Status s = settings.apply(options); !s.ok()) return s;
+      auto* files = service<Files>(host);
+      if (files == nullptr) return Status(Code::kUnsupported, "the host offers no files");
+      *out = make<EngineOf>(files, service<Log>(host), settings).detach();
+      return Status();
+    });
+  }
+
+ private:
+  const Ref<Files> files_;
+  const Ref<Log> log_;  // may be null
+  const Settings settings_;
+};
+
 }  // namespace quorate::plugin
