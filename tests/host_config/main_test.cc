@@ -132,10 +132,10 @@ TEST(Program, APluginIsThereOnlyOnce) {
     std::string message;
   } const kCases[] = {
       {"plugin = 'transport-grpc'\npath = '" + grpc + "'\n",
-       ":7: transport.plugin: \\\"transport-grpc\\\" is there twice\""},
+       ":6: transport.plugin: \\\"transport-grpc\\\" is there twice\""},
       // The same file under another name.
       {"plugin = 'transport-other'\npath = '" + grpc + "'\n",
-       ":6: plugin " + grpc + ": is named transport-grpc, where transport-other is wanted\""},
+       ":6: plugin " + grpc + ": is named grpc, where other is wanted\""},
   };
   for (const auto& c : kCases) {
     const std::string file = folder.write("p.toml", begin + c.second);

@@ -255,7 +255,7 @@ TEST_F(NodeTest, TheLogOfAVolatileEngineIsBounded) {
     rig_.executor.advance(100'000'000);
   }
   ASSERT_TRUE(refused) << "one key, and its history compacted: only the log grew";
-  EXPECT_GT(done, 200);
+  EXPECT_GT(done, 150) << "not long before the log has that many bytes";
   EXPECT_EQ(refused->text, "etcdserver: mvcc: database space exceeded");
   ASSERT_TRUE(rig_.stop().ok());
   rig_.options.quota_bytes = 4 << 20;

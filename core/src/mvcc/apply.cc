@@ -101,6 +101,7 @@ std::optional<KeyVersion> ApplyImpl::put(std::string_view key, std::string_view 
     store_.index_.put(key, v);
   }
   store_.logical_size_ += logical_record_size(v);
+  if (!store_.collect_events_) return previous;
 
   Event event;
   event.revision = v.mod;
@@ -139,6 +140,7 @@ void ApplyImpl::bury(KeyEntry* entry) {
   store_.superseded(entry, v.mod.main);
   store_.buried(entry, v.mod.main + 1);
   store_.logical_size_ += logical_record_size(v);
+  if (!store_.collect_events_) return;
 
   Event event;
   event.is_delete = true;

@@ -31,7 +31,10 @@ plugin::Status Store::open(Runtime runtime, plugin::Engine* engine, std::string 
 
 std::span<const Event> StoreImpl::apply(Index index, Term term, const std::function<void(Apply&)>& body) {
   QUORATE_ASSERT(index > state_.applied, "entries are applied in order, each once");
+  // What one large entry needed is not kept for ever.
+  constexpr size_t kUsual = 4096;
   events_.clear();
+  if (events_.capacity() > kUsual) events_.shrink_to_fit();
   apply_->run(body, ApplyImpl::Mode::kWrite);
   apply_->end(index, term);
   return events_;

@@ -167,6 +167,9 @@ class Store {
   // key, whatever it changed in meta, and the applied (index, term), all in one atomic batch. The events of
   // the entry, in order of sub revision, live until the next apply.
   virtual std::span<const Event> apply(Index index, Term term, const std::function<void(Apply&)>& body) = 0;
+  // Whether apply() answers events, as it does at first. Where nobody watches they would be a copy of every
+  // change for nothing.
+  virtual void collect_events(bool collect) = 0;
   virtual Index applied() const = 0;
   virtual int64_t revision() const = 0;
   virtual int64_t compacted() const = 0;  // -1: never, as etcd reports it

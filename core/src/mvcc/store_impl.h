@@ -53,6 +53,7 @@ class StoreImpl final : public Store {
   plugin::Status recover(Recovered* out);  // recovery.cc
 
   std::span<const Event> apply(Index index, Term term, const std::function<void(Apply&)>& body) override;
+  void collect_events(bool collect) override { collect_events_ = collect; }
   Index applied() const override { return state_.applied; }
   int64_t revision() const override { return state_.revision; }
   int64_t compacted() const override { return state_.compacted; }
@@ -137,6 +138,7 @@ class StoreImpl final : public Store {
   ReadPins pins_;
   std::unique_ptr<ApplyImpl> apply_;
   std::vector<Event> events_;
+  bool collect_events_ = true;
   uint64_t logical_size_ = 0;
 
   std::deque<Superseded> superseded_;  // due ascending

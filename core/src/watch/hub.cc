@@ -56,7 +56,9 @@ Hub::Hub(const Runtime& runtime, mvcc::Store& store, const Options& options, Hea
       store_(store),
       options_(options),
       header_(std::move(header)),
-      recent_from_(store.revision() + 1) {}
+      recent_from_(store.revision() + 1) {
+  store_.collect_events(false);
+}
 
 Hub::~Hub() { *alive_ = false; }
 
@@ -80,7 +82,9 @@ void Hub::add(Watcher& watcher, const api::Interval& interval) {
   watcher.group = &group;
   watcher.place = static_cast<uint32_t>(group.watchers.size());
   group.watchers.push_back(&watcher);
-  ++watcher_count_;
+  if (++watcher_count_ > 1) return;
+  store_.collect_events(true);
+  recent_from_ = store_.revision() + 1;
 }
 
 void Hub::remove(Watcher& watcher) {
@@ -88,7 +92,11 @@ void Hub::remove(Watcher& watcher) {
   group.watchers.back()->place = watcher.place;
   std::swap(group.watchers[watcher.place], group.watchers.back());
   group.watchers.pop_back();
-  --watcher_count_;
+  if (--watcher_count_ == 0) {
+    store_.collect_events(false);
+    recent_.clear();
+    recent_bytes_ = 0;
+  }
   if (!watcher.synced()) sync(watcher);
   if (!group.watchers.empty()) return;
   const api::Interval interval = api::Interval::of(group.begin, group.end);
@@ -126,12 +134,6 @@ void Hub::match(std::string_view key, Visit&& visit) {
 // ------------------------------------------------------------------------------------------------------
 
 void Hub::publish(std::span<const mvcc::Event> events) {
-  if (watcher_count_ == 0) {
-    recent_.clear();
-    recent_bytes_ = 0;
-    if (!events.empty()) recent_from_ = events.back().revision.main + 1;
-    return;
-  }
   for (const mvcc::Event& event : events) {
     EventRef encoded = encode(event);
     // The version before was replaced a moment ago, so its record is nearly always at hand; where it is not,
