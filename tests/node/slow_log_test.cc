@@ -50,7 +50,7 @@ class SlowLog : public testing::Test {
   // From now on a sync of the log takes so long that a helper does it.
   void slow_disk() {
     rig_.files->set_hook([this](FileOp op, const std::string&) {
-      if (op == FileOp::kSync) rig_.executor.clock().set(rig_.executor.now() + 2 * kMs);
+      if (op == FileOp::kSync) rig_.executor.clock().set(rig_.executor.now() + 30 * kMs);
     });
     rig_.put("warm", "up");
     rig_.files->set_hook(nullptr);
