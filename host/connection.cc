@@ -140,7 +140,8 @@ bool SocketConnection::charge(int64_t bytes) noexcept {
   }
   charged_ += static_cast<uint64_t>(bytes);
   hub_->charged += static_cast<uint64_t>(bytes);
-  return charged_ <= hub_->options.connection_budget && hub_->charged <= hub_->options.total_budget;
+  const NetOptions& o = hub_->options;
+  return charged_ <= o.connection_budget && (hub_->charged <= o.total_budget || charged_ <= o.fair_share);
 }
 
 void SocketConnection::close(plugin::CloseMode mode) noexcept {

@@ -1,6 +1,5 @@
 #include "host/main_run.h"
 
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "host/loop.h"
 #include "host/main_output.h"
 #include "host/main_signals.h"
+#include "host/memory.h"
 #include "host/net.h"
 #include "host/notify.h"
 #include "quorate/node.h"
@@ -169,6 +169,7 @@ class Run {
     LoopOptions loop;
     loop.log = host_log_;
     executor_ = std::make_unique<AsioExecutor>(loop);
+    memory_ = std::make_unique<MemoryReturn>(executor_.get());
     if (Status s = start_node(); !s.ok()) return s;
     NetOptions net;
     net.log = host_log_;
@@ -193,9 +194,7 @@ class Run {
     NodeEvents events;
     events.on_ready = [this] { on_ready(); };
     events.on_fatal = [this](const std::string& why) { on_fatal(why); };
-    Status status = Node::start(std::move(environment), std::move(options), std::move(events), &node_);
-    malloc_trim(0);  // a start sorts all keys: it frees more than a node that runs allocates again
-    return status;
+    return Node::start(std::move(environment), std::move(options), std::move(events), &node_);
   }
 
   Status listen(const std::vector<Url>& urls, ListenerRole role) {
@@ -271,6 +270,7 @@ class Run {
       phase_ = Phase::kLeaving;
     }
     net_.reset();
+    memory_.reset();
     if (executor_) executor_->finish_lanes();  // a write to the engine may be under way
     if (node_) {
       if (Status s = node_->close(); !s.ok()) {
@@ -295,6 +295,7 @@ class Run {
   Ref<plugin::Engine> engine_;
   std::vector<Ref<plugin::Transport>> transports_;
   std::unique_ptr<AsioExecutor> executor_;
+  std::unique_ptr<MemoryReturn> memory_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<Net> net_;
   std::vector<std::string> insecure_;

@@ -23,9 +23,12 @@ struct NetOptions {
   // Connections of client listeners at a time. More wait in the kernel's queue, as etcd lets them wait, so
   // that descriptors stay for peers and files. 0: what the process may open, less 150 (etcd's reserve).
   uint64_t max_connections = 0;
-  // What charge() accepts: of one connection, and of all. Bytes.
-  uint64_t connection_budget = 32u << 20;
+  // What charge() accepts: of one connection, and of all. Bytes. What is charged is not all that it takes:
+  // with the rest a connection stays below 32 MiB. Once all together are over their budget, those that hold
+  // less than a fair share are served on: who fills the budget is refused, not who comes next.
+  uint64_t connection_budget = 24u << 20;
   uint64_t total_budget = 512u << 20;
+  uint64_t fair_share = 1u << 20;
   plugin::Log* log = nullptr;  // borrowed; may be null
 };
 

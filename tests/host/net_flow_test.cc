@@ -289,6 +289,7 @@ TEST_F(FlowTest, ChargesAreCountedPerConnectionAndInAll) {
   NetOptions options;
   options.connection_budget = 1000;
   options.total_budget = 1500;
+  options.fair_share = 400;
   start(options);
   std::string bound = listen();
   Client a(bound), b(bound);
@@ -301,6 +302,10 @@ TEST_F(FlowTest, ChargesAreCountedPerConnectionAndInAll) {
   EXPECT_TRUE(two->connection->charge(500));
   EXPECT_FALSE(two->connection->charge(1)) << "its own budget would allow it, the total does not";
   EXPECT_EQ(net->charged_bytes(), 1501u);
+  EXPECT_TRUE(two->connection->charge(-101));
+  EXPECT_FALSE(one->connection->charge(200)) << "over the total again, and it holds most of it";
+  EXPECT_TRUE(two->connection->charge(0)) << "who holds less than a fair share is served on";
+  EXPECT_FALSE(two->connection->charge(101));
   one->connection->close(CloseMode::kAbort);
   ASSERT_TRUE(until([&] { return net->charged_bytes() == 501; }));
   EXPECT_TRUE(two->connection->charge(-1'000'000)) << "no more goes back than was counted";
