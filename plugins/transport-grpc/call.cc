@@ -11,7 +11,7 @@ void Call::reset_call() {
   header_bytes = 0;
   headers_done = remote_closed = half_close_told = discarding = false;
   started = finishing = deferred = above_mark = false;
-  ended = in_deferred_list = wants_pump = wants_writable = false;
+  ended = in_deferred_list = wants_pump = wants_writable = wants_shed = false;
   accounted = 0;
   has_local_end = false;
   local_cause = plugin::EndCause::kFinished;

@@ -47,6 +47,7 @@ struct Call {
   bool in_deferred_list = false;
   bool wants_pump = false;
   bool wants_writable = false;
+  bool wants_shed = false;  // its answer went over the budget: dropped already, told by the flush
   uint64_t accounted = 0;  // bytes this call adds to the session's charge
 
   // How the call ends when we decide it, told when the stream has closed.

@@ -47,7 +47,7 @@ bool read_content_type(std::string_view value, std::string* answer) {
 // ---- ServerCall: what core asks for --------------------
 
 void ServerCall::write(plugin::View<plugin::Buffer> message) noexcept {
-  if (!open()) return;
+  if (!open() || wants_shed) return;
   uint64_t size = 0;
   for (const plugin::Buffer& piece : message) size += piece.size();
   const uint64_t most = session->limits().max_send_message;
@@ -71,7 +71,7 @@ void ServerCall::headers(plugin::View<plugin::Header> metadata) noexcept {
 }
 
 void ServerCall::finish(uint32_t code, plugin::ByteView why, plugin::View<plugin::Header> trailers) noexcept {
-  if (!open()) return;
+  if (!open() || wants_shed) return;
   finishing = discarding = true;
   code_ = code;
   if (!why.empty()) percent_encode(text(why).substr(0, kMaxText), &text_);

@@ -20,7 +20,9 @@ using plugin::Status;
 constexpr size_t kMaxOutboundAcks = 1000;
 constexpr size_t kMaxSettings = 32;
 constexpr size_t kMaxContinuations = 8;
-constexpr uint64_t kLinger = 1'000'000'000;  // ns, for our GOAWAY to leave before the connection is cut
+constexpr uint64_t kUnchargedOutput = 64u
+                                      << 10;  // bytes of answers that may wait for the flush to be charged
+constexpr uint64_t kLinger = 1'000'000'000;   // ns, for our GOAWAY to leave before the connection is cut
 
 // One per loop: empty between flushes, so that idle connections keep no buffers.
 Output& thread_output() {
@@ -229,7 +231,37 @@ void SessionCore::settle() {
   auto delta = static_cast<int64_t>(held_ - charged_);
   charged_ = held_;
   bool within = connection_->charge(delta);
-  if (!within && delta > 0 && last_grown_ != nullptr && !closing_) shed(last_grown_);
+  while (!within && delta > 0 && !closing_) {
+    Call* call = last_grown_ != nullptr ? last_grown_ : largest_call();
+    if (call == nullptr) return;
+    shed(call);
+    within = connection_->charge(0);
+  }
+}
+
+// Of those that something can still be taken from.
+Call* SessionCore::largest_call() const {
+  Call* largest = nullptr;
+  for (Call* call = calls_; call != nullptr; call = call->next) {
+    const bool holds = !call->discarding || call->out.bytes() != 0;
+    if (holds && (largest == nullptr || call->accounted > largest->accounted)) largest = call;
+  }
+  return largest;
+}
+
+// Charges what an answer adds at once: a turn's answers together may be far more than a connection may hold.
+// One over the budget is dropped, and its call ends with the next flush, since core is in the middle of a
+// method of its own now.
+void SessionCore::charge_output(Call* call) {
+  if (held_ < charged_ + kUnchargedOutput || closing_) return;
+  const auto delta = static_cast<int64_t>(held_ - charged_);
+  charged_ = held_;
+  if (connection_->charge(delta)) return;
+  call->out.clear();
+  call->discarding = call->wants_shed = true;
+  account(call);
+  give_back();
+  defer(call);
 }
 
 void SessionCore::shed(Call* call) {
@@ -244,10 +276,13 @@ void SessionCore::shed(Call* call) {
     account(call);
   }
   last_grown_ = nullptr;
-  if (held_ != charged_) {
-    connection_->charge(static_cast<int64_t>(held_ - charged_));
-    charged_ = held_;
-  }
+  give_back();
+}
+
+void SessionCore::give_back() {
+  if (held_ >= charged_) return;
+  connection_->charge(-static_cast<int64_t>(charged_ - held_));
+  charged_ = held_;
 }
 
 // ---- For calls --------------------
@@ -256,6 +291,7 @@ void SessionCore::write(Call* call, plugin::View<plugin::Buffer> message, uint64
   call->out.push(message, size);
   if (limits_.send_mark != 0 && call->out.bytes() > limits_.send_mark / 2) call->above_mark = true;
   account(call);
+  charge_output(call);
 }
 
 void SessionCore::resume(Call* call) {
@@ -318,6 +354,10 @@ void SessionCore::run_deferred() {
     Call* call = running_[i];
     if (call == nullptr) continue;
     call->in_deferred_list = false;
+    if (std::exchange(call->wants_shed, false)) {
+      shed(call);
+      continue;
+    }
     bool writable = std::exchange(call->wants_writable, false);
     if (writable && call->reader != nullptr) call->reader->on_writable();
     if (std::exchange(call->wants_pump, false)) pump(call);
@@ -363,7 +403,7 @@ Status SessionCore::pull() {
 
 ssize_t SessionCore::read_body(Call* call, uint64_t room, uint32_t* flags) {
   uint64_t size = std::min(room, call->out.bytes());
-  if (size == 0 && !call->finishing) {
+  if (size == 0 && (!call->finishing || call->wants_shed)) {
     call->deferred = true;
     return NGHTTP2_ERR_DEFERRED;
   }

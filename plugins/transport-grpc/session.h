@@ -136,6 +136,9 @@ class SessionCore {
   void run_deferred();
   void ping_received(const nghttp2_ping& ping);
   void shed(Call* call);
+  void give_back();
+  Call* largest_call() const;
+  void charge_output(Call* call);
   void noise(uint64_t cost);
   void count_skipped();
   void watch_headers();

@@ -327,6 +327,36 @@ TEST(Attack, MemoryBudgetOfAConnection) {
   EXPECT_EQ(reset->number(), kEnhanceYourCalm);
 }
 
+// A turn's answers are charged one by one: together they may be more than the machine has.
+TEST(Attack, AnswersOfOneTurnCountAsTheyAreWritten) {
+  RawServer raw;
+  raw.connection->set_budget(4 << 20);
+  raw.send(frame(kSettings, 0, 0, std::string("\0\4", 2) + u32(0)));  // a window of nothing
+  raw.handler.keep = false;
+  const std::string megabyte(1 << 20, 'r');
+  raw.handler.hook = [&](ServerSide& call) {
+    write(call.writer.get(), megabyte);
+    finish(call.writer.get());
+  };
+  std::string all;
+  for (uint64_t i = 0; i < 100; ++i) all += headers(nth_stream(i), request());
+  HeapWatch heap;
+  raw.send(all);
+  heap.look();
+  EXPECT_EQ(raw.handler.count, 100u);
+  EXPECT_LT(raw.connection->peak_charge(), 6 << 20);
+  EXPECT_LT(heap.grown(), 8u << 20);
+  ASSERT_NE(raw.find(kRstStream), nullptr);
+  EXPECT_EQ(raw.find(kRstStream)->number(), kEnhanceYourCalm);
+  const std::string small(100, 's');
+  raw.handler.hook = [&](ServerSide& call) {
+    write(call.writer.get(), small);
+    finish(call.writer.get());
+  };
+  raw.send(headers(nth_stream(100), request()));
+  EXPECT_EQ(raw.find(kRstStream, nth_stream(100)), nullptr) << "the connection serves on";
+}
+
 TEST(Attack, AnswersThatAreNotReadCountToo) {
   RawServer raw;
   raw.connection->set_budget(4 << 20);
