@@ -42,6 +42,20 @@ void Call::send(plugin::Buffer message) {
   if (!ended_) writer_->write({&message, 1});
 }
 
+bool Call::has_room_for(uint64_t bytes) {
+  constexpr uint64_t kSmall = 64u << 10;
+  if (ended_) return false;
+  if (connection_ == nullptr || bytes < kSmall) return true;
+  const bool room = connection_->charge(static_cast<int64_t>(bytes));
+  connection_->charge(-static_cast<int64_t>(bytes));
+  if (!room) {
+    finish(
+        {api::GrpcCode::kResourceExhausted,
+         "etcdserver: answers of more bytes than may wait for one connection; use a limit or RangeStream"});
+  }
+  return room;
+}
+
 void Call::finish(const api::RpcError& error) {
   if (ended_) return;
   auto self = plugin::Ref<Call>::share(this);

@@ -36,6 +36,10 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
   void finish(const api::RpcError& error);  // an ok error: success
   void finish_ok() { finish(api::RpcError()); }
 
+  // To be asked before a large answer is put together: one that the client's connection has no room for is
+  // not worth its memory and time. False: the call has ended, with an error if it had not before.
+  bool has_room_for(uint64_t bytes);
+
   // Its time is over. Unary calls that wait for the cluster get etcd's own time-out, too: whichever comes
   // first.
   void expire();

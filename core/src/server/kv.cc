@@ -35,6 +35,7 @@ void answer_with_records(Server& server, UnaryCall& call, int64_t revision,
                                                                 std::span<const mvcc::Record> records) {
     size_t size = HeaderWriter::kMaxSize + 16;
     for (const mvcc::Record& record : records) size += record.size + 8;
+    if (!c.has_room_for(size)) return;
     wire::Writer out(size);
     server.header().write(out, revision, server.term());
     RecordCursor cursor(records);
@@ -91,6 +92,7 @@ void answer_put(Server& server, UnaryCall& call, Outcome& outcome) {
 void read_range(Server& server, plugin::Ref<UnaryCall> call, const mvcc::RangeQuery& query) {
   server.store().range(query, [&server, call = std::move(call)](const mvcc::RangeResult& result) {
     if (result.error != mvcc::ReadError::kNone) return call->finish(to_error(result.error, result.text));
+    if (!call->has_room_for(encoded_size(result.records))) return;
     call->reply(encode_range(server.header(), result.current_revision, server.term(), result.records,
                              result.more, result.count));
   });

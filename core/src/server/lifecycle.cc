@@ -166,8 +166,9 @@ Status Server::open_store(const wal::Base& base, mvcc::Recovered* recovered) {
                        : state == mvcc::EngineState::kNoSpace ? "the storage engine has no space"
                        : state == mvcc::EngineState::kFailed  ? "the storage engine failed"
                                                               : "the storage engine is being reopened";
+    const std::string text = why.empty() ? what : std::string(what) + ": " + why;
     environment_.runtime.log->write(state == mvcc::EngineState::kHealthy ? LogLevel::kInfo : LogLevel::kError,
-                                    {what, std::char_traits<char>::length(what)}, {});
+                                    {text.data(), text.size()}, {});
     if (state == mvcc::EngineState::kFailed) fatal(std::string(what) + ": " + why);
   };
   return mvcc::Store::open(environment_.runtime, environment_.engine, directory, options_.engine_options,

@@ -139,6 +139,8 @@ void Pipeline::write(const Append& append) {
     --writes_in_flight_;
     if (stopped_) return;
     if (status.ok()) {
+      if (std::exchange(log_was_full_, false))
+        say(LogLevel::kInfo, "the disk of the write-ahead log has space again; writes are served");
       while (!appends_.empty() && appends_.front().id.number <= id.number) appends_.pop_front();
       parts_.raft.on_append_done(id);
       return schedule();
@@ -149,8 +151,10 @@ void Pipeline::write(const Append& append) {
     // Nothing was written. What was proposed already is neither done nor refused: it is written again once
     // there is space, and its clients wait until then or until their time is over. New requests are refused
     // meanwhile.
-    if (!std::exchange(log_full_, true))
-      log_full("the disk of the write-ahead log is full; writes are refused until there is space");
+    log_full_ = true;
+    if (!std::exchange(log_was_full_, true))
+      say(LogLevel::kError,
+          "the disk of the write-ahead log is full; writes are refused until there is space");
     if (writes_in_flight_ == 0) retry_later();
   });
 }
@@ -165,8 +169,8 @@ void Pipeline::retry_later() {
   });
 }
 
-void Pipeline::log_full(std::string_view message) {
-  parts_.runtime.log->write(LogLevel::kError, {message.data(), message.size()}, {});
+void Pipeline::say(LogLevel level, std::string_view message) {
+  parts_.runtime.log->write(level, {message.data(), message.size()}, {});
 }
 
 // ---- Apply

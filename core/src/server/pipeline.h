@@ -93,7 +93,7 @@ class Pipeline {
   void append(raft::AppendTask task);
   void write(const Append& append);
   void retry_later();
-  void log_full(std::string_view message);
+  void say(plugin::LogLevel level, std::string_view message);
   void apply_committed();
   bool fetch_missing(const raft::Entry& entry);
   void apply(const raft::Entry& entry);
@@ -113,7 +113,8 @@ class Pipeline {
   uint64_t queued_bytes_ = 0;
   std::deque<Append> appends_;  // not durable yet, in order
   uint64_t writes_in_flight_ = 0;
-  bool log_full_ = false;
+  bool log_full_ = false;      // nothing is appended for now
+  bool log_was_full_ = false;  // and was told; until an append succeeds
   TimerId retry_timer_ = 0;
   std::deque<Waiting> waiting_;
   std::deque<raft::Entry> committed_;

@@ -78,6 +78,7 @@ class RangeStreamCall final : public Call {
   void chunk(const mvcc::RangeResult& result) {
     if (ended()) return;
     if (result.error != mvcc::ReadError::kNone) return finish(to_error(result.error, result.text));
+    if (!has_room_for(encoded_size(result.records))) return;
     if (header_revision_ == 0) {
       header_revision_ = result.current_revision;
       if (query_.revision <= 0) query_.revision = result.current_revision;  // pinned for the rest

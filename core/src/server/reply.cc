@@ -85,11 +85,15 @@ void HeaderWriter::write(wire::Writer& out, int64_t revision, uint64_t term) con
   out.varint_field(4, term);
 }
 
+uint64_t encoded_size(std::span<const mvcc::Record> records) {
+  uint64_t size = 0;
+  for (const mvcc::Record& record : records) size += wire::bytes_field_size(2, record.size);
+  return size;
+}
+
 plugin::Buffer encode_range(const HeaderWriter& header, int64_t revision, uint64_t term,
                             std::span<const mvcc::Record> records, bool more, int64_t count) {
-  size_t size = HeaderWriter::kMaxSize + 16;
-  for (const mvcc::Record& record : records) size += wire::bytes_field_size(2, record.size);
-  wire::Writer out(size);
+  wire::Writer out(HeaderWriter::kMaxSize + 16 + encoded_size(records));
   header.write(out, revision, term);
   for (const mvcc::Record& record : records) out.message_field(2, view(record));
   out.varint_field(3, more);

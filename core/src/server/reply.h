@@ -33,6 +33,7 @@ class HeaderWriter {
   std::string fixed_;  // cluster_id and member_id, encoded
 };
 
+uint64_t encoded_size(std::span<const mvcc::Record> records);
 plugin::Buffer encode_range(const HeaderWriter&, int64_t revision, uint64_t term,
                             std::span<const mvcc::Record> records, bool more, int64_t count);
 
