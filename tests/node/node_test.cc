@@ -332,6 +332,73 @@ TEST_P(FullDisk, IsAnAnswerAndNotAnEnd) {
   EXPECT_EQ(rig.get("after"), "2");
 }
 
+bool log_says(NodeRig& rig, const std::string& text) {
+  for (const std::string& line : rig.log->lines()) {
+    if (line.find(text) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// The log's disk has space, the engine's has none (or the other way round, `part`): in a whole node.
+void fill_one_disk(const std::string& engine, const std::string& part, const char* told, const char* back) {
+  NodeRig rig(engine, 6);
+  ASSERT_TRUE(rig.start().ok());
+  const std::string value(16 << 10, 'v');
+  std::map<std::string, std::string> acknowledged;
+  for (int i = 0; i < 100; ++i) {
+    const std::string key = "before" + std::to_string(i);
+    rig.put(key, value);
+    acknowledged[key] = value;
+  }
+  rig.executor.advance(10 * kSecond);
+  const std::string folder = "/" + part;
+  ASSERT_GT(rig.files->used(folder), 0u) << "no such folder";
+  rig.files->set_part_quota(folder, rig.files->used(folder) + (64 << 10));
+  int refused = 0, unanswered = 0;
+  for (int i = 0; i < 6000 && refused < 20; ++i) {
+    const std::string key = "k" + std::to_string(i % 50), v = value + std::to_string(i);
+    auto c = rig.call("/etcdserverpb.KV/Put", api::PutRequest{.key = key, .value = v});
+    rig.executor.advance(i < 2000 ? 1'000'000 : 100'000'000);
+    if (c->ok()) {
+      acknowledged[key] = v;
+    } else if (c->ended) {
+      ++refused;
+      EXPECT_EQ(c->code, api::GrpcCode::kResourceExhausted) << c->text;
+    } else {
+      ++unanswered;
+      acknowledged.erase(key);  // either is right: it was not acknowledged
+    }
+  }
+  EXPECT_GE(refused, 20) << "the disk was never full";
+  EXPECT_LT(unanswered, 20);
+  EXPECT_TRUE(log_says(rig, told));
+  for (int i = 0; i < 100; i += 9) EXPECT_EQ(rig.get("before" + std::to_string(i)), value) << "reads go on";
+  rig.executor.advance(120 * kSecond);
+  EXPECT_TRUE(rig.fatal.empty()) << rig.fatal;
+  EXPECT_EQ(rig.get("before7"), value) << "reads go on";
+  rig.files->set_part_quota("", 0);
+  rig.executor.advance(30 * kSecond);
+  EXPECT_GT(rig.put("after", "2"), 0) << "writing resumes without a restart";
+  EXPECT_TRUE(log_says(rig, back));
+  rig.executor.advance(30 * kSecond);
+  for (const auto& [key, v] : acknowledged) ASSERT_EQ(rig.get(key), v) << key;
+  rig.power_cut(PowerCut::random(9));
+  plugin::Status started = rig.start();
+  ASSERT_TRUE(started.ok()) << started.text();
+  for (const auto& [key, v] : acknowledged) ASSERT_EQ(rig.get(key), v) << key;
+  EXPECT_EQ(rig.get("after"), "2");
+}
+
+TEST_P(FullDisk, UnderTheEngineAlone) {
+  fill_one_disk(GetParam(), GetParam() + std::string("-"), "the storage engine has no space",
+                "the storage engine works again");
+}
+
+TEST_P(FullDisk, UnderTheLogAlone) {
+  fill_one_disk(GetParam(), "wal/", "the disk of the write-ahead log is full",
+                "the disk of the write-ahead log has space again");
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, FullDisk, testing::Values("rocksdb", "leveldb"),
                          [](const auto& info) { return std::string(info.param); });
 

@@ -152,9 +152,20 @@ std::vector<FaultFiles::InodePtr> FaultFiles::alive() {
 bool FaultFiles::claim(Inode* inode, uint64_t index) {
   Page& p = inode->pages[index];
   if (p.claimed) return true;
-  if ((*used_pages_ + 1) * kPage > quota_) return false;
+  const bool apart = !part_.empty() && inode->last_path.find(part_) != std::string::npos;
+  if (apart ? used_by(part_) + kPage > part_quota_ : (*used_pages_ + 1) * kPage > quota_) return false;
   ++*used_pages_;
   return p.claimed = true;
+}
+
+uint64_t FaultFiles::used_by(const std::string& path_part) const {
+  uint64_t bytes = 0;
+  for (const auto& [number, weak] : inodes_) {
+    const InodePtr inode = weak.lock();
+    if (inode == nullptr || inode->last_path.find(path_part) == std::string::npos) continue;
+    for (const Page& p : inode->pages) bytes += p.claimed ? kPage : 0;
+  }
+  return bytes;
 }
 
 uint64_t FaultFiles::write(Inode* inode, uint64_t offset, ByteView bytes) {
@@ -614,8 +625,10 @@ Status FaultFiles::free_space(const char* path, uint64_t* bytes) noexcept {
   Lock lock;
   bool dying = false;
   if (Status s = begin(FileOp::kStat, path, &lock, &dying); !s) return s;
-  uint64_t used = *used_pages_ * kPage;
-  *bytes = quota_ > used ? quota_ - used : 0;
+  const bool apart = !part_.empty() && std::string_view(path).find(part_) != std::string_view::npos;
+  const uint64_t used = apart ? used_by(part_) : *used_pages_ * kPage;
+  const uint64_t quota = apart ? part_quota_ : quota_;
+  *bytes = quota > used ? quota - used : 0;
   return {};
 }
 
@@ -707,6 +720,8 @@ Ref<FaultFiles> FaultFiles::clone() {
   copy->root_ = twins[root_.get()];
   copy->next_inode_ = next_inode_;
   copy->quota_ = quota_;
+  copy->part_ = part_;
+  copy->part_quota_ = part_quota_;
   return copy;
 }
 

@@ -156,6 +156,17 @@ class FaultFiles final : public plugin::Counted<plugin::Files> {
     Lock lock(mutex_);
     return *used_pages_ * 4096;
   }
+  // A disk of its own for the files whose paths contain this: they may claim so many bytes together, whatever
+  // set_quota() says. "": no such disk any more.
+  void set_part_quota(std::string path_part, uint64_t bytes) {
+    Lock lock(mutex_);
+    part_ = std::move(path_part);
+    part_quota_ = bytes;
+  }
+  uint64_t used(const std::string& path_part) {
+    Lock lock(mutex_);
+    return used_by(path_part);
+  }
   void flip_bit(const std::string& path, uint64_t offset, uint32_t bit);  // pending and durable alike
   // Called before each operation, on its thread, without locks: may block (a stalled disk) or inspect.
   void set_hook(std::function<void(FileOp, const std::string& path)> hook) {
@@ -204,6 +215,7 @@ class FaultFiles final : public plugin::Counted<plugin::Files> {
   void read(const Inode& inode, uint64_t offset, uint8_t* into, uint64_t size) const;
   void resize(Inode* inode, uint64_t size);
   bool claim(Inode* inode, uint64_t page);
+  uint64_t used_by(const std::string& path_part) const;
   void make_durable(Inode* inode);
   void drop_pending(Inode* inode);
 
@@ -221,6 +233,8 @@ class FaultFiles final : public plugin::Counted<plugin::Files> {
   bool power_failed_ = false;
   bool lie_ = false;
   uint64_t quota_ = uint64_t{1} << 40;
+  std::string part_;  // of the paths that part_quota_ is for
+  uint64_t part_quota_ = 0;
   std::shared_ptr<uint64_t> used_pages_ = std::make_shared<uint64_t>(0);
 };
 
