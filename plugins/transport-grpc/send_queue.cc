@@ -13,7 +13,7 @@ void SendQueue::push(plugin::View<plugin::Buffer> pieces, uint64_t message_size)
   bytes_ += 5 + message_size;
 }
 
-void SendQueue::take(uint64_t size, uint64_t share_threshold, Output* out) {
+void SendQueue::take(uint64_t size, uint64_t share_threshold, plugin::Output* out) {
   bytes_ -= size;
   while (size > 0) {
     Piece& piece = pieces_[first_];

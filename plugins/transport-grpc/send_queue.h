@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "output.h"
-#include "quorate/plugin/base.h"
+#include "quorate/plugin/transport_support.h"
 
 namespace quorate::grpc {
 
@@ -15,7 +14,7 @@ class SendQueue {
   void push(plugin::View<plugin::Buffer> pieces, uint64_t message_size);
   // Moves the first `size` bytes to `out`: pieces of at least `share_threshold` are shared. REQUIRES: size <=
   // bytes().
-  void take(uint64_t size, uint64_t share_threshold, Output* out);
+  void take(uint64_t size, uint64_t share_threshold, plugin::Output* out);
   uint64_t bytes() const { return bytes_; }
   void clear();
 

@@ -25,8 +25,8 @@ constexpr uint64_t kUnchargedOutput = 64u
 constexpr uint64_t kLinger = 1'000'000'000;   // ns, for our GOAWAY to leave before the connection is cut
 
 // One per loop: empty between flushes, so that idle connections keep no buffers.
-Output& thread_output() {
-  static thread_local Output output;
+plugin::Output& thread_output() {
+  static thread_local plugin::Output output;
   return output;
 }
 
@@ -382,7 +382,7 @@ Status SessionCore::flush() {
 
 // Takes from nghttp2 what the socket's queue has room for and sends it at once.
 Status SessionCore::pull() {
-  Output& output = thread_output();
+  plugin::Output& output = thread_output();
   output_ = &output;
   uint64_t queued = limits_.send_mark == 0 ? 0 : connection_->queued_bytes();
   pull_room_ = limits_.send_mark == 0       ? UINT64_MAX

@@ -14,10 +14,9 @@
 #include <vector>
 
 #include "call.h"
-#include "guard.h"
 #include "options.h"
-#include "output.h"
 #include "quorate/plugin/transport.h"
+#include "quorate/plugin/transport_support.h"
 
 namespace quorate::grpc {
 
@@ -149,15 +148,15 @@ class SessionCore {
   plugin::Status keepalive(uint64_t now_ns);
   void arm_first(uint64_t at_ns);
 
-  TokenBucket resets_;
-  TokenBucket noise_;
+  plugin::TokenBucket resets_;
+  plugin::TokenBucket noise_;
   HeaderList header_list_;
   Call* current_ = nullptr;     // of the frame being read
   Call* last_grown_ = nullptr;  // what to shed when the budget is exceeded
   bool current_reset_ = false;  // the peer's RST_STREAM is being handled
   std::vector<Call*> deferred_;
   std::vector<Call*> running_;
-  Output* output_ = nullptr;  // during pull()
+  plugin::Output* output_ = nullptr;  // during pull()
   uint64_t pull_room_ = 0;
   uint64_t held_ = 0;  // by all calls, and how much of that is charged
   uint64_t charged_ = 0;

@@ -50,9 +50,11 @@ std::vector<std::string> Server::command_line() const {
                                    peer_url(),
                                    "--initial-cluster",
                                    "default=" + peer_url()};
-  if (kind_.ours && !setup_.engine.empty()) {
+  if (kind_.ours && (!setup_.engine.empty() || !setup_.transports.empty())) {
     const std::string plugins = dir_ / "plugins.toml";
-    write_text(plugins, "[storage]\nplugin = \"" + setup_.engine + "\"\n");
+    std::string lines = setup_.engine.empty() ? "" : "[storage]\nplugin = \"" + setup_.engine + "\"\n";
+    for (const std::string& name : setup_.transports) lines += "[[transport]]\nplugin = \"" + name + "\"\n";
+    write_text(plugins, lines);
     argv.insert(argv.end(), {"--plugins", plugins});
   }
   argv.insert(argv.end(), setup_.flags.begin(), setup_.flags.end());

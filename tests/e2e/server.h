@@ -28,6 +28,7 @@ const ServerKind& etcd_371();
 struct ServerSetup {
   std::vector<std::string> flags;
   std::string engine;  // ours only: storage-rocksdb, storage-leveldb, storage-memory; empty: the default
+  std::vector<std::string> transports;  // ours only; empty: the default
 };
 
 class Server {

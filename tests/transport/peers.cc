@@ -102,8 +102,9 @@ void finish(plugin::ServerWriter* writer, uint32_t code, std::string_view why,
 }
 
 plugin::Ref<plugin::Transport> load_transport(const char* binary_dir,
-                                              std::vector<std::pair<std::string, std::string>> options) {
-  const plugin::Descriptor& descriptor = load_plugin(plugin_path(binary_dir, "transport-grpc"));
+                                              std::vector<std::pair<std::string, std::string>> options,
+                                              const std::string& name) {
+  const plugin::Descriptor& descriptor = load_plugin(plugin_path(binary_dir, name));
   std::vector<plugin::Option> list;
   for (const auto& [key, value] : options) list.push_back({view(key), view(value)});
   plugin::Object* object = nullptr;
@@ -113,9 +114,10 @@ plugin::Ref<plugin::Transport> load_transport(const char* binary_dir,
       static_cast<plugin::Transport*>(object->query(plugin::Transport::kId)));
 }
 
-Loopback::Loopback(plugin::TransportLimits server_limits, plugin::TransportLimits client_limits,
+Loopback::Loopback(const std::string& name, plugin::TransportLimits server_limits,
+                   plugin::TransportLimits client_limits,
                    std::vector<std::pair<std::string, std::string>> options)
-    : transport(load_transport(QUORATE_BINARY_DIR, std::move(options))),
+    : transport(load_transport(QUORATE_BINARY_DIR, std::move(options), name)),
       server(plugin::make<FakeConnection>(server_limits, 1)),
       client(plugin::make<FakeConnection>(client_limits, 2)) {
   events_.owner = this;

@@ -88,14 +88,19 @@ void write(plugin::Writer* writer, std::string_view message);
 void finish(plugin::ServerWriter* writer, uint32_t code = 0, std::string_view why = {},
             plugin::View<plugin::Header> trailers = {});
 
-// The plugin under test, loaded once.
+inline constexpr char kGrpc[] = "transport-grpc";
+inline constexpr char kTcp[] = "transport-tcp";
+
+// The plugin under test, loaded once. Throws std::runtime_error when it refuses the options.
 plugin::Ref<plugin::Transport> load_transport(const char* binary_dir,
-                                              std::vector<std::pair<std::string, std::string>> options = {});
+                                              std::vector<std::pair<std::string, std::string>> options = {},
+                                              const std::string& name = kGrpc);
 
 // A server and a client of the plugin, looped back.
 class Loopback {
  public:
-  explicit Loopback(plugin::TransportLimits server = {}, plugin::TransportLimits client = {},
+  explicit Loopback(const std::string& name, plugin::TransportLimits server = {},
+                    plugin::TransportLimits client = {},
                     std::vector<std::pair<std::string, std::string>> options = {});
   ~Loopback();
   // Carries bytes until all is quiet.

@@ -29,5 +29,17 @@ TEST(Crc32c, TableAndInstructionAgreeAtEveryLengthAndSplit) {
   }
 }
 
+// Long runs go three at a time.
+TEST(Crc32c, TableAndInstructionAgreeOnLongRuns) {
+  std::mt19937 random(8);
+  std::string bytes(5000, 0);
+  for (char& c : bytes) c = static_cast<char>(random());
+  for (size_t n : {767, 768, 769, 775, 1535, 1536, 1537, 2304, 4096, 4999}) {
+    for (uint32_t begin : {0u, 1u, 0xffffffffu}) {
+      EXPECT_EQ(crc32c(bytes.data() + 1, n, begin), crc32c_portable(bytes.data() + 1, n, begin)) << n;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace quorate

@@ -83,10 +83,10 @@ class Answerer final : public plugin::CallHandler {
 };
 
 // What a client sends for `batches` turns of `batch` unary calls each.
-std::vector<std::string> record(uint64_t batches, uint64_t batch, uint64_t message_size, uint64_t fan,
-                                uint64_t event_size) {
+std::vector<std::string> record(const std::string& name, uint64_t batches, uint64_t batch,
+                                uint64_t message_size, uint64_t fan, uint64_t event_size) {
   plugin::TransportLimits limits;
-  Loopback net(limits, limits);
+  Loopback net(name, limits, limits);
   net.handler.keep = false;
   net.handler.hook = [&](ServerSide& call) {
     plugin::Ref<plugin::ServerWriter> writer = call.writer;
@@ -122,9 +122,10 @@ std::vector<std::string> record(uint64_t batches, uint64_t batch, uint64_t messa
   return out;
 }
 
-void replay(plugin::Transport* transport, const char* what, uint64_t calls, uint64_t batch,
-            uint64_t message_size, uint64_t fan, uint64_t event_size) {
-  std::vector<std::string> chunks = record(calls / batch, batch, message_size, fan, event_size);
+void replay(const std::string& name, const char* what, uint64_t calls, uint64_t batch, uint64_t message_size,
+            uint64_t fan, uint64_t event_size) {
+  auto transport = load_transport(QUORATE_BINARY_DIR, {}, name);
+  std::vector<std::string> chunks = record(name, calls / batch, batch, message_size, fan, event_size);
   double best = 1e18;
   for (int round = 0; round < 5; ++round) {
     Answerer answerer;
@@ -155,14 +156,16 @@ void replay(plugin::Transport* transport, const char* what, uint64_t calls, uint
 
 int run(int argc, char** argv) {
   uint64_t calls = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 20'000;
-  auto transport = load_transport(QUORATE_BINARY_DIR);
-  replay(transport.get(), "unary 288 B, one call a turn", calls, 1, 288, 0, 0);
-  replay(transport.get(), "unary 288 B, 10 calls a turn", calls, 10, 288, 0, 0);
-  replay(transport.get(), "unary 288 B, 100 calls a turn", calls, 100, 288, 0, 0);
-  replay(transport.get(), "unary 16 KiB, 10 calls a turn", calls / 10, 10, 16384, 0, 0);
-  replay(transport.get(), "stream of 300 B events, 100 a call", calls / 100, 10, 32, 100, 300);
-  replay(transport.get(), "stream of 3 KiB events, 100 a call", calls / 200, 10, 32, 100, 3 << 10);
-  replay(transport.get(), "stream of 64 KiB events, 10 a call", calls / 1000, 1, 32, 10, 64 << 10);
+  for (const std::string name : {kGrpc, kTcp}) {
+    std::printf("%s\n", name.c_str());
+    replay(name, "unary 288 B, one call a turn", calls, 1, 288, 0, 0);
+    replay(name, "unary 288 B, 10 calls a turn", calls, 10, 288, 0, 0);
+    replay(name, "unary 288 B, 100 calls a turn", calls, 100, 288, 0, 0);
+    replay(name, "unary 16 KiB, 10 calls a turn", calls / 10, 10, 16384, 0, 0);
+    replay(name, "stream of 300 B events, 100 a call", calls / 100, 10, 32, 100, 300);
+    replay(name, "stream of 3 KiB events, 100 a call", calls / 200, 10, 32, 100, 3 << 10);
+    replay(name, "stream of 64 KiB events, 10 a call", calls / 1000, 1, 32, 10, 64 << 10);
+  }
   return 0;
 }
 

@@ -7,10 +7,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <string>
 
+#include "quorate/plugin/crc32c.h"
 #include "quorate/plugin/host.h"
 
 namespace quorate::plugin {
@@ -79,25 +79,6 @@ class LogTail {
     }
     return false;
   }
-
-  static uint32_t crc32c(const char* data, uint64_t size) {
-    uint32_t crc = ~uint32_t{0};
-    for (uint64_t i = 0; i < size; ++i)
-      crc = kTable[(crc ^ static_cast<uint8_t>(data[i])) & 0xff] ^ (crc >> 8);
-    return ~crc;
-  }
-  static constexpr std::array<uint32_t, 256> make_table() {
-    std::array<uint32_t, 256> table{};
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t c = i;
-      for (int bit = 0; bit < 8; ++bit) c = (c & 1) != 0 ? 0x82f63b78 ^ (c >> 1) : c >> 1;
-      table[i] = c;
-    }
-    return table;
-  }
-  static const std::array<uint32_t, 256> kTable;
 };
-
-inline constexpr std::array<uint32_t, 256> LogTail::kTable = LogTail::make_table();
 
 }  // namespace quorate::plugin
