@@ -115,7 +115,8 @@ TEST_P(Fuzz, Server) {
     ASSERT_TRUE(transport->serve(connection.get(), &handler, &session).ok());
     connection->attach(session);
     std::string bytes = mutate(recording.from_client, &random, i % 8 == 0 ? 0 : 32);
-    if (GetParam() == kTcp && i % 8 > 1) bytes = tcp::repaired(bytes);
+    if (GetParam() == kTcp && i % 8 > 1)
+      bytes = i % 8 > 4 ? tcp::repaired(bytes) : tcp::shuffled(recording.from_client, &random);
     while (!bytes.empty()) {
       size_t size = std::min<size_t>(bytes.size(), 1 + random() % 700);
       if (!connection->feed(bytes.substr(0, size))) break;
@@ -162,7 +163,8 @@ TEST_P(Fuzz, Client) {
     connection->turn();
     connection->take();
     std::string bytes = mutate(recording.from_server, &random, i % 8 == 0 ? 0 : 32);
-    if (GetParam() == kTcp && i % 8 > 1) bytes = tcp::repaired(bytes);
+    if (GetParam() == kTcp && i % 8 > 1)
+      bytes = i % 8 > 4 ? tcp::repaired(bytes) : tcp::shuffled(recording.from_server, &random);
     while (!bytes.empty()) {
       size_t size = std::min<size_t>(bytes.size(), 1 + random() % 700);
       if (!connection->feed(bytes.substr(0, size))) break;

@@ -87,6 +87,63 @@ std::string repaired(std::string bytes) {
   return bytes;
 }
 
+namespace {
+
+std::vector<Frame> split(std::string_view bytes) {
+  std::vector<Frame> out;
+  for (size_t at = kHello; at + kHead <= bytes.size();) {
+    const uint32_t length = read32(bytes, at + 4);
+    if (length > bytes.size() - at - kHead) break;
+    out.push_back({static_cast<uint8_t>(bytes[at + 12]), static_cast<uint8_t>(bytes[at + 13]),
+                   read32(bytes, at + 8), std::string(bytes.substr(at + kHead, length))});
+    at += kHead + length;
+  }
+  return out;
+}
+
+void change(std::vector<Frame>* frames, std::mt19937_64* random) {
+  auto pick = [&](size_t n) { return (*random)() % n; };
+  const size_t at = pick(frames->size());
+  Frame one = (*frames)[at];
+  switch (pick(7)) {
+    case 0:
+      frames->insert(frames->begin() + static_cast<int64_t>(pick(frames->size() + 1)), one);
+      return;
+    case 1:
+      if (frames->size() > 1) frames->erase(frames->begin() + static_cast<int64_t>(at));
+      return;
+    case 2:
+      std::swap((*frames)[at], (*frames)[pick(frames->size())]);
+      return;
+    case 3:
+      one.call = pick(8) == 0 ? static_cast<uint32_t>((*random)()) : static_cast<uint32_t>(pick(8));
+      break;
+    case 4:
+      one.type = static_cast<uint8_t>(pick(12));
+      break;
+    case 5:
+      one.flags = static_cast<uint8_t>(pick(4));
+      break;
+    default:
+      if (one.payload.empty()) return;
+      one.payload[pick(one.payload.size())] = static_cast<char>(pick(256));
+      if (pick(3) == 0) one.payload.resize(pick(one.payload.size()));
+      break;
+  }
+  (*frames)[at] = one;
+}
+
+}  // namespace
+
+std::string shuffled(std::string_view bytes, std::mt19937_64* random) {
+  std::vector<Frame> frames = split(bytes);
+  for (uint64_t edits = 1 + (*random)() % 4; edits > 0; --edits) change(&frames, random);
+  std::string out(bytes.substr(0, kHello));
+  uint32_t number = 0;
+  for (const Frame& f : frames) out += frame(number++, f.type, f.flags, f.call, f.payload);
+  return out;
+}
+
 // ---- Raw --------------------
 
 Raw::Raw(bool server, plugin::TransportLimits limits,

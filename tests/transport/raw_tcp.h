@@ -61,6 +61,8 @@ struct Frame {
 // Bytes that begin with a hello, with every sum of the frames behind it made right, as far as they can be
 // told apart; lengths beyond the end are cut.
 std::string repaired(std::string bytes);
+// The same frames with some doubled, dropped, moved or changed in a field or a byte, and all sums right.
+std::string shuffled(std::string_view bytes, std::mt19937_64* random);
 
 // A session of the plugin, server's or client's side, with raw bytes on the other.
 class Raw {
