@@ -48,7 +48,7 @@ void SessionCore::closed(const Status& why) {
     detach(call);
   }
   open_ = false;
-  held_ = held_by_reader_ = 0;
+  held_ -= std::exchange(held_by_reader_, 0);
   settle();
   connection_.reset();
 }

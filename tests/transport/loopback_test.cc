@@ -368,6 +368,7 @@ TEST_P(Contract, MessagesKeepTheirOrderAcrossCredit) {
   }
   EXPECT_EQ(seen.reader->messages, want);
   EXPECT_EQ(seen.reader->events.back(), "half_close");
+  EXPECT_LT(net.server->charged(), 4096) << "the call is open, but nothing waits in it any more";
 }
 
 TEST_P(Contract, MoreCallsThanTheServerTakesWait) {
