@@ -48,11 +48,11 @@ plugin::View<plugin::Header> HeaderBlock::view() {
 }
 
 void HeaderBlock::clear() {
-  if (bytes_.capacity() > 2048) bytes_ = {};
+  if (bytes_.capacity() > 2048) bytes_ = decltype(bytes_)();
   bytes_.clear();
   if (fields_.capacity() > 64) {
-    fields_ = {};
-    views_ = {};
+    fields_ = decltype(fields_)();
+    views_ = decltype(views_)();
   }
   fields_.clear();
   views_.clear();

@@ -75,7 +75,7 @@ void MessageReader::hold(const uint8_t* data, uint64_t size) {
 void MessageReader::drop_held(uint64_t size) {
   held_offset_ += size;
   if (held_offset_ < held_.size()) return;
-  held_ = {};
+  held_ = std::vector<uint8_t>();  // frees, which {} would not
   held_offset_ = 0;
 }
 
@@ -83,7 +83,7 @@ void MessageReader::reset() {
   prefix_size_ = 0;
   partial_ = plugin::Buffer();
   filled_ = capacity_ = 0;
-  held_ = {};
+  held_ = std::vector<uint8_t>();  // frees, which {} would not
   held_offset_ = 0;
 }
 

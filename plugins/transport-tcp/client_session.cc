@@ -131,7 +131,7 @@ bool ClientSessionImpl::take_turn(Call* base) {
     std::memcpy(call->first_block.data(), &remaining, sizeof remaining);
   }
   frame(Type::kOpen, 0, call->id, call->first_block);
-  call->first_block = {};
+  call->first_block = std::string();
   return true;
 }
 

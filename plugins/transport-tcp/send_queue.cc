@@ -45,7 +45,7 @@ void SendQueue::pop() {
   pieces_[first_].buffer = plugin::Buffer();
   offset_ = 0;
   if (++first_ == pieces_.size()) {
-    pieces_.clear();
+    forget();
     first_ = 0;
   } else if (first_ >= 64 && first_ * 2 >= pieces_.size()) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<int64_t>(first_));
@@ -53,8 +53,15 @@ void SendQueue::pop() {
   }
 }
 
-void SendQueue::clear() {
+// An empty queue keeps a little memory for the next messages.
+void SendQueue::forget() {
+  constexpr size_t kKept = 256;
+  if (pieces_.capacity() > kKept) pieces_ = std::vector<Piece>();
   pieces_.clear();
+}
+
+void SendQueue::clear() {
+  forget();
   first_ = offset_ = bytes_ = messages_ = 0;
   left_ = 0;
   inside_ = false;

@@ -32,6 +32,7 @@ class SendQueue {
     uint32_t message_size;  // of the message that starts here; 0 inside one
   };
   void pop();
+  void forget();
   std::vector<Piece> pieces_;
   uint64_t first_ = 0;   // pieces before it are gone
   uint64_t offset_ = 0;  // into the first piece

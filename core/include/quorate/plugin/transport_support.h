@@ -83,7 +83,7 @@ class Output {
     out_.clear();
     segments_.clear();
     used_ = bytes_ = 0;
-    if (scratch_.size() > kScratchKept) scratch_ = {};
+    if (scratch_.size() > kScratchKept) scratch_ = std::vector<uint8_t>();  // frees, which {} would not
   }
 
  private:
