@@ -48,7 +48,7 @@ struct Call {
   bool wants_pump = false;
   bool wants_writable = false;
   bool wants_shed = false;  // its answer went over the budget: dropped already, told by the flush
-  uint64_t accounted = 0;  // bytes this call adds to the session's charge
+  uint64_t accounted = 0;   // bytes this call adds to the session's charge
 
   // How the call ends when we decide it, told when the stream has closed.
   bool has_local_end = false;

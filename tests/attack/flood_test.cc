@@ -53,7 +53,8 @@ std::string random_bytes(std::mt19937_64& random, size_t size) {
   return bytes;
 }
 
-// An ordinary client, as long as one likes. Nothing of what it says changes the data, which would be in the measure.
+// An ordinary client, as long as one likes. Nothing of what it says changes the data, which would be in the
+// measure.
 std::string session_of(size_t size) {
   std::string out = client_hello();
   for (uint64_t n = 0; out.size() < size; ++n) {

@@ -12,7 +12,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr Millis kPatience{10000};  // until everything is back
-constexpr Millis kSlowest{5000};  // that a bystander's round may take, with the attacker on the same cores
+constexpr Millis kSlowest{5000};    // that a bystander's round may take, with the attacker on the same cores
 // Of the measure itself: what the bystander's writes take, tables that keep the size they once needed, pages
 // that hold something that lives. RepeatedAttacksAddNothing shows that it does not add up.
 constexpr uint64_t kNoise = 6 * kMiB;
