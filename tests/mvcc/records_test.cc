@@ -154,5 +154,25 @@ TEST(Records, StateRoundTripsAndDamageIsSeen) {
   EXPECT_FALSE(State::decode({bytes.data(), 20}, &back).ok());
 }
 
+// Found by the fuzzer: a compaction above the current revision let the next one meet an assertion.
+TEST(Records, AStateThatNoStoreCanBeInIsRefused) {
+  struct Case {
+    int64_t revision, compacted;
+    bool good;
+  };
+  for (const Case& c : {Case{1, -1, true}, Case{7, 7, true}, Case{7, 0, true}, Case{7, 8, false},
+                        Case{7, -2, false}, Case{0, -1, false}, Case{-5, -1, false},
+                        Case{INT64_MAX, 3, false}, Case{State::kMaxRevision, 3, true}}) {
+    State state, back;
+    state.revision = c.revision;
+    state.compacted = c.compacted;
+    std::string bytes(State::kEncodedSize, 0);
+    state.encode(reinterpret_cast<uint8_t*>(bytes.data()));
+    plugin::Status status = State::decode(bytes_of(bytes), &back);
+    EXPECT_EQ(status.code(), c.good ? plugin::Code::kOk : plugin::Code::kCorruption)
+        << c.revision << " " << c.compacted << ": " << status.text();
+  }
+}
+
 }  // namespace
 }  // namespace quorate::mvcc

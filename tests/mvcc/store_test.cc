@@ -23,6 +23,14 @@ class StoreTest : public testing::Test {
     rig_.options.cache_bytes = 0;
     rig_.restart();
   }
+  // A deletion behind a right checksum that the store has not written.
+  void plant_tombstone(mvcc::Revision revision, const std::string& key) {
+    std::string name = text_of(mvcc::RecordKey(revision, true).view());
+    std::string record = text_of(mvcc::encode({key, {}, 0, 0, 0, 0}).view());
+    uint8_t sum[mvcc::kChecksumSize];
+    mvcc::store_checksum(mvcc::record_checksum(mvcc::bytes_of(name), mvcc::bytes_of(record)), sum);
+    rig_.disk->live[0][name] = record.append(reinterpret_cast<const char*>(sum), sizeof sum);
+  }
   static ModelQuery point(const std::string& key) {
     ModelQuery q;
     q.key = key;
@@ -174,6 +182,19 @@ TEST_F(StoreTest, DamageAtTheStartNamesThePlace) {
   rig_.disk->live = good;
   rig_.disk->live[1].erase(std::string(mvcc::kStateKey));
   EXPECT_EQ(rig_.open().code(), Code::kCorruption) << "records without a state are not an empty engine";
+  rig_.disk->live = good;
+  // Found by the fuzzer: one revision as a put and as a deletion, and a key that is deleted twice.
+  plant_tombstone({9, 0}, "key7");
+  status = rig_.open();
+  EXPECT_EQ(status.code(), Code::kCorruption);
+  EXPECT_NE(std::string(status.text()).find("second record of revision 9/0"), std::string::npos)
+      << status.text();
+  rig_.disk->live = good;
+  plant_tombstone({21, 1}, "key9");
+  plant_tombstone({21, 2}, "key9");
+  status = rig_.open();
+  EXPECT_EQ(status.code(), Code::kCorruption);
+  EXPECT_NE(std::string(status.text()).find("revision 21/2 deletes"), std::string::npos) << status.text();
   rig_.disk->live = good;
   rig_.disk->live[0]["strange key"] = "x";
   EXPECT_EQ(rig_.open().code(), Code::kCorruption);

@@ -233,6 +233,13 @@ plugin::Status State::decode(plugin::ByteView bytes, State* out) {
   load_le64(p, &out->state_hash);
   out->revision = static_cast<int64_t>(revision);
   out->compacted = static_cast<int64_t>(compacted);
+  // A right checksum does not make it true: revisions are counted on from here.
+  if (out->revision < 1 || out->revision > kMaxRevision || out->compacted < -1 ||
+      out->compacted > out->revision)
+    return plugin::Status(plugin::Code::kCorruption,
+                          "the engine's state record contradicts itself: revision " +
+                              std::to_string(out->revision) + ", compacted " +
+                              std::to_string(out->compacted));
   return {};
 }
 

@@ -87,9 +87,10 @@ struct State {
   int64_t compacted = -1;  // -1: never
   uint64_t state_hash = 0;
 
+  static constexpr int64_t kMaxRevision = INT64_MAX / 2;  // of a state that is read: more than any life needs
   static constexpr size_t kEncodedSize = 4 + 6 * 8 + kChecksumSize;
   void encode(uint8_t* into) const;  // kEncodedSize bytes
-  // Errors: corruption, incompatible (a newer format).
+  // Errors: corruption (a state that no store can be in, too), incompatible (a newer format).
   static plugin::Status decode(plugin::ByteView bytes, State* out);
 };
 

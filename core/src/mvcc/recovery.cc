@@ -81,6 +81,7 @@ plugin::Status Recovery::run(Recovered* out) {
   if (!status.ok()) return status;
   sort();
   load();
+  if (!status_.ok()) return status_;
   const State& state = store_.state_;
   out->applied = state.applied;
   out->applied_term = state.applied_term;
@@ -109,6 +110,9 @@ plugin::Status Recovery::take(plugin::ByteView key, plugin::ByteView value) {
   KeyVersion v;
   if (!parse_record_key(key, &v.mod, &v.tombstone))
     return corrupt("a record under the key " + printable(key));
+  // The engine's order is that of revisions; one has a single record, with or without the tombstone's mark.
+  if (!versions_.empty() && v.mod <= versions_.back().mod)
+    return corrupt("a second record of " + describe(v.mod) + ", or one out of order");
   plugin::ByteView record;
   if (!open_record(key, value, &record))
     return corrupt("the record of " + describe(v.mod) + " fails its checksum");
@@ -193,6 +197,9 @@ void Recovery::load_key(KeyIndex::Loader& loader, std::string_view key) {
   KeyEntry* entry = loader.add(key, of_key_.data() + first, of_key_.size() - first);
   for (size_t i = first; i < of_key_.size(); ++i) {
     const KeyVersion& v = of_key_[i];
+    // Only the first finds something to delete; compaction relies on it.
+    if (v.tombstone && i > first && of_key_[i - 1].tombstone)
+      status_ = corrupt("the record of " + describe(v.mod) + " deletes a key that is deleted already");
     if (v.tombstone)
       store_.buried(entry, v.mod.main + 1);
     else if (i + 1 < of_key_.size())
