@@ -141,6 +141,7 @@ void RaftCore::become_leader() {
 void RaftCore::count_vote(MemberId from, bool granted) {
   auto* pre = std::get_if<PreCandidate>(&role_);
   auto* real = std::get_if<Candidate>(&role_);
+  QUORATE_ASSERT(pre != nullptr || real != nullptr, "votes are counted for a candidate");
   auto& votes = pre != nullptr ? pre->votes : real->votes;
   votes[from] = granted;
   auto vote_of = [&](MemberId id) {

@@ -36,7 +36,8 @@ Status remove_tree(FileSystem& files, const std::string& path, int depth) {
   if (depth == 0) return Status(Code::kInvalid, path + ": nested too deeply to be ours");
   Status status;
   for (const std::string& name : list_names(files, path, &status)) {
-    const std::string child = path + "/" + name;
+    std::string child = path;
+    child.append("/").append(name);
     plugin::FileStat stat;
     if (Status s = files.stat(child.c_str(), &stat); !s.ok()) return s;
     Status removed =
