@@ -26,13 +26,14 @@ add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initi
 # tests run with is QUORATE_TEST_ENVIRONMENT (see QuorateTest).
 set(QUORATE_TEST_ENVIRONMENT "")
 set(QUORATE_TEST_LAUNCHER "")
+set(QUORATE_TSAN_SUPPRESSIONS ${CMAKE_CURRENT_LIST_DIR}/tsan.supp)
 if(QUORATE_SANITIZE)
   add_compile_options(-fsanitize=${QUORATE_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${QUORATE_SANITIZE})
   list(APPEND QUORATE_TEST_ENVIRONMENT
     "ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:check_initialization_order=1:detect_leaks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:history_size=5")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:history_size=5:suppressions=${QUORATE_TSAN_SUPPRESSIONS}")
   # Kernels that randomise more address bits than gcc 12's ThreadSanitizer knows make it die at its start.
   if(QUORATE_SANITIZE MATCHES "thread")
     find_program(QUORATE_SETARCH setarch)
@@ -40,6 +41,14 @@ if(QUORATE_SANITIZE)
       set(QUORATE_TEST_LAUNCHER ${QUORATE_SETARCH} --addr-no-randomize)
     endif()
   endif()
+endif()
+# Coverage for libFuzzer in all of our code; the fuzzers themselves are in tests/fuzz.
+option(QUORATE_FUZZ "Build what the libFuzzer programs need (clang only; preset fuzz)" OFF)
+if(QUORATE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "QUORATE_FUZZ needs clang++, not ${CMAKE_CXX_COMPILER}")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 find_package(Threads REQUIRED)
 

@@ -1,6 +1,7 @@
 // Random messages of Raft, honest in form or not.
 #pragma once
 
+#include <functional>
 #include <random>
 #include <string>
 
@@ -13,7 +14,9 @@ uint64_t seed();
 
 class RandomMessages {
  public:
-  explicit RandomMessages(uint64_t seed) : random_(seed) {}
+  explicit RandomMessages(uint64_t seed) : random_(std::mt19937_64(seed)) {}
+  // From any source of numbers, such as a fuzzer's input.
+  explicit RandomMessages(std::function<uint64_t()> source) : random_(std::move(source)) {}
 
   // A number that is often at an edge.
   uint64_t number();
@@ -29,7 +32,7 @@ class RandomMessages {
 
  private:
   raft::Message make(bool honest);
-  std::mt19937_64 random_;
+  std::function<uint64_t()> random_;
 };
 
 bool equal(const raft::Message& a, const raft::Message& b);
