@@ -2,13 +2,6 @@
 
 #include <cstdlib>
 
-// RocksDB and LevelDB are not built for TSan: their lock-free parts look like races of the memcpy they call.
-// This hides every report with one of their frames; what the plugins share (plugin/storage_support.h) is seen
-// in all others.
-extern "C" __attribute__((visibility("default"))) const char* __tsan_default_suppressions() {
-  return "race:librocksdb.so\nrace:libleveldb.so\n";
-}
-
 namespace quorate::test {
 
 using plugin::ByteView;
