@@ -1,3 +1,5 @@
+set(QUORATE_TIMEOUT_FACTOR 1 CACHE STRING "Multiplies the time limits of all test folders (./dev soak sets it)")
+
 # quorate_add_tests(<folder> [TIMEOUT seconds] [LIBRARIES lib ...] [DEPENDS target ...] [SERIAL] [NO_PCH])
 #
 # One test binary per folder: every .cc of the calling folder, linked with GoogleTest and the tests' support
@@ -12,6 +14,7 @@ function(quorate_add_tests folder)
   if(QUORATE_SANITIZE)
     math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 2")
   endif()
+  math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * ${QUORATE_TIMEOUT_FACTOR}")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   add_executable(test_${folder} ${sources})
   target_link_libraries(test_${folder} PRIVATE quorate_test_support ${ARG_LIBRARIES})
