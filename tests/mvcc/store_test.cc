@@ -205,6 +205,21 @@ TEST_F(StoreTest, DamageAtTheStartNamesThePlace) {
 // ---- Engine failures
 // ------------------------------------------------------------------------------------------
 
+// The start reads the history in parts. What all keys of one part begin with need not be what those of
+// another begin with, and a key may have versions in each.
+TEST_F(StoreTest, TheStartMergesPartsWhoseKeysBeginDifferently) {
+  for (const std::string prefix :
+       {"long/common/beginning/", "b/", "long/common/", "long/common/beginning/and/more/"})
+    for (int i = 39; i >= 0; --i) rig_.put(prefix + std::to_string(i), prefix);
+  for (int i = 0; i < 100; ++i) rig_.put(std::string("b/") + static_cast<char>('w' + i % 4), "again");
+  reopen_cold();
+  EXPECT_EQ(rig_.store->verify_index(), "");
+  ModelQuery all = everything();
+  EXPECT_EQ(rig_.range(all), rig_.model.range(all));
+  all.query.revision = 90;
+  EXPECT_EQ(rig_.range(all), rig_.model.range(all));
+}
+
 TEST_F(StoreTest, NoSpaceStopsWritesNotReadsAndHeals) {
   fill(50);
   rig_.settle();
