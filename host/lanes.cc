@@ -23,6 +23,24 @@ void become_helper_thread(const char* name) {
   pthread_setname_np(pthread_self(), name);
 }
 
+void run_beside_each_other(std::span<Task> work) {
+  std::vector<std::thread> threads;
+  size_t started = work.empty() ? 0 : 1;
+  try {
+    for (; started < work.size(); ++started) {
+      threads.emplace_back([&task = work[started]] {
+        become_helper_thread("start");
+        task();
+      });
+    }
+  } catch (const std::system_error&) {
+    // No more threads: what is left is done here.
+  }
+  if (!work.empty()) work[0]();
+  for (size_t i = started; i < work.size(); ++i) work[i]();
+  for (std::thread& t : threads) t.join();
+}
+
 struct Lanes::Queue {
   struct Item {
     Task work;

@@ -10,6 +10,9 @@ namespace quorate::host {
 // Names the calling thread, and leaves signals that people send to the loop's thread.
 void become_helper_thread(const char* name);
 
+// Runs each of `work` on a thread of its own, the first on this one, and waits for all.
+void run_beside_each_other(std::span<Task> work);
+
 class Lanes {
  public:
   // `executor` gets the done tasks, by post(). Outlives this.

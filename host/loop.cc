@@ -347,6 +347,8 @@ void AsioExecutor::offload(Lane lane, Task work, Task done) {
 }
 
 void AsioExecutor::finish_lanes() { impl_->lanes->finish(); }
+void AsioExecutor::run_all(std::span<Task> work) { run_beside_each_other(work); }
+
 Clock& AsioExecutor::clock() { return *impl_->clock; }
 
 bool AsioExecutor::watch(int fd, Readiness* who) { return impl_->watch(fd, who); }

@@ -77,6 +77,8 @@ class AsioExecutor final : public Executor {
   void cancel(TimerId id) override;
   // Lanes keep their order; a done task is posted, so it comes after those posted before.
   void offload(Lane lane, Task work, Task done) override;
+  // One thread each, this one included.
+  void run_all(std::span<Task> work) override;
   // monotonic_ns() on the loop's thread is the time at which this turn's waiting ended; elsewhere the real
   // one.
   Clock& clock() override;

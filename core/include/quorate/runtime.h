@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "quorate/base/function.h"
 #include "quorate/plugin/host.h"
@@ -40,6 +41,11 @@ class Executor {
   virtual void cancel(TimerId id) = 0;
   // [loop] Runs `work` on a helper thread, then `done` on the loop.
   virtual void offload(Lane lane, Task work, Task done) = 0;
+  // [loop, or before the loop runs] Runs each of `work` once, in any order and perhaps beside each other, and
+  // returns when all have ended. It blocks: for the start only.
+  virtual void run_all(std::span<Task> work) {
+    for (Task& task : work) task();
+  }
   virtual Clock& clock() = 0;  // [thread-safe]; monotonic_ns() may be cached per turn of the loop
 };
 

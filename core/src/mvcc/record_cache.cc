@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -40,12 +41,32 @@ bool RecordCache::open_slab(uint64_t record_size) {
   uint64_t size = std::max(slab_size_, round_to_page(record_size));
   if (size > std::max(budget_ / 2, slab_size_) || size > budget_ || size > kOffsetMask) return false;
   while (mapped_ + size > budget_) evict_oldest();
-  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // Populated: a slab is filled from its beginning to its end, and a fault per page costs more than the
+  // copying.
+  void* memory =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) return false;  // a smaller cache is slower, not wrong
   slabs_.push_back({static_cast<uint8_t*>(memory), size});
   mapped_ += size;
   used_ = 0;
   return true;
+}
+
+RecordCache::Moved RecordCache::take_over(RecordCache& other) {
+  Moved moved;
+  moved.from_ = other.first_;
+  if (other.slabs_.empty()) {
+    moved.from_ = UINT64_MAX;
+    return moved;
+  }
+  moved.by_ = first_ + slabs_.size() - other.first_;
+  slabs_.insert(slabs_.end(), other.slabs_.begin(), other.slabs_.end());
+  mapped_ += std::exchange(other.mapped_, 0);
+  used_ = std::exchange(other.used_, 0);
+  other.first_ += other.slabs_.size();
+  other.slabs_.clear();
+  while (mapped_ > budget_) evict_oldest();
+  return moved;
 }
 
 void RecordCache::evict_oldest() {

@@ -24,6 +24,20 @@ class RecordCache {
 
   // 0: not kept, because it is large for the budget.
   CacheRef add(plugin::ByteView record);
+  // Takes what the other one holds, as if it had been added here after all that is here; leaves it empty. The
+  // answer says what the other's references have become.
+  class Moved {
+   public:
+    CacheRef operator()(CacheRef ref) const {
+      return (ref >> kOffsetBits) < from_ ? 0 : ref + (by_ << kOffsetBits);
+    }
+
+   private:
+    friend class RecordCache;
+    uint64_t from_ = 0;  // the other's first slab: older references are stale
+    uint64_t by_ = 0;
+  };
+  Moved take_over(RecordCache& other);
   // Null: gone. The caller knows the size.
   const uint8_t* find(CacheRef ref) const {
     uint64_t slab = (ref >> kOffsetBits) - first_;
