@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "host_files.h"
 #include "quorate/plugin/options.h"
@@ -80,6 +81,7 @@ rocksdb::ColumnFamilyOptions family_options(const Settings& settings, std::share
   o.target_file_size_base = settings.file_size;
   o.target_file_size_multiplier = 2;
   o.level0_file_num_compaction_trigger = 4;
+  o.disable_auto_compactions = true;  // until the first write
   rocksdb::BlockBasedTableOptions t;
   t.block_cache = std::move(cache);
   t.block_size = settings.block_size;
@@ -208,8 +210,17 @@ Status RocksStore::write(plugin::View<plugin::WriteOp> batch, Mark mark) noexcep
     rocksdb::Status s = database_->db->Write(options, &batch_);
     if (!s.ok()) return poison_.set(to_plugin(s, "write"));
     marks_.written(database_->db->GetLatestSequenceNumber(), mark);
+    start_compactions();
     return Status();
   });
+}
+
+// Not when it is opened: who opens it reads everything first, and what an earlier life left to be compacted
+// would take the processor and the disk from that.
+void RocksStore::start_compactions() {
+  if (std::exchange(compactions_started_, true)) return;
+  rocksdb::Status s = database_->db->EnableAutoCompaction(database_->families);
+  if (!s.ok()) (void)poison_.set(to_plugin(s, "start compactions"));
 }
 
 Status RocksStore::fill(plugin::View<plugin::WriteOp> batch) {

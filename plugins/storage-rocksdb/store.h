@@ -63,6 +63,7 @@ class RocksStore final : public plugin::Counted<plugin::Store> {
   plugin::Status usable() const;  // ok, or why nothing may be written
   plugin::Status fill(plugin::View<plugin::WriteOp> batch);
   void tie_small_flush();
+  void start_compactions();
 
   plugin::StorageEvents* const events_;
   const bool read_only_;
@@ -72,7 +73,8 @@ class RocksStore final : public plugin::Counted<plugin::Store> {
   plugin::Marks marks_;
   plugin::Poison poison_;
   std::mutex flush_mutex_;
-  rocksdb::WriteBatch batch_;  // of write(), kept for its memory
+  bool compactions_started_ = false;  // of write()
+  rocksdb::WriteBatch batch_;         // of write(), kept for its memory
 };
 
 // A key as it is stored: kKeyPrefix in front. kTie, one byte above it, is the greatest key of every family.
