@@ -12,7 +12,72 @@
 namespace quorate::test {
 namespace pb = google::protobuf;
 
-Normaliser::Normaliser(const Server& server, const Identity& identity) {
+namespace {
+
+// Calls visit(message, field) for each field that is set, of the message and of those inside it.
+template <typename Visit>
+void for_each_field(pb::Message* message, const Visit& visit) {
+  const pb::Reflection* r = message->GetReflection();
+  std::vector<const pb::FieldDescriptor*> fields;
+  r->ListFields(*message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+      visit(message, field);
+    } else if (!field->is_repeated()) {
+      for_each_field(r->MutableMessage(message, field), visit);
+    } else {
+      for (int i = 0; i < r->FieldSize(*message, field); ++i)
+        for_each_field(r->MutableRepeatedMessage(message, field, i), visit);
+    }
+  }
+}
+
+bool is_revision(const pb::FieldDescriptor* field) {
+  return field->cpp_type() == pb::FieldDescriptor::CPPTYPE_INT64 && !field->is_repeated() &&
+         (field->name() == "revision" || field->name().ends_with("_revision"));
+}
+
+const std::string kZero(1, '\0'), kOne(1, '\1');
+
+bool is_key(const pb::Message& message, const pb::FieldDescriptor* field, const std::string& key) {
+  return field->name() == "key" && field->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING &&
+         message.GetReflection()->GetString(message, field) == key;
+}
+
+}  // namespace
+
+void Frame::into(pb::Message* request) const {
+  if (base == 0) return;
+  for_each_field(request, [&](pb::Message* message, const pb::FieldDescriptor* field) {
+    const pb::Reflection* r = message->GetReflection();
+    if (is_revision(field)) {
+      const int64_t value = r->GetInt64(*message, field);
+      if (value > 0 && value <= INT64_MAX - base) r->SetInt64(message, field, value + base);
+    } else if (is_key(*message, field, kZero)) {
+      r->SetString(message, field, kOne);
+    }
+  });
+  // A field that is 0 is not among those that are set.
+  if (auto* compaction = dynamic_cast<etcdserverpb::CompactionRequest*>(request);
+      compaction != nullptr && compaction->revision() == 0)
+    compaction->set_revision(base);
+}
+
+void Frame::out_of(pb::Message* answer) const {
+  if (base == 0) return;
+  for_each_field(answer, [this](pb::Message* message, const pb::FieldDescriptor* field) {
+    const pb::Reflection* r = message->GetReflection();
+    if (is_revision(field)) {
+      const int64_t value = r->GetInt64(*message, field);
+      if (value > base) r->SetInt64(message, field, value - base);
+    } else if (is_key(*message, field, kOne)) {
+      r->SetString(message, field, kZero);
+    }
+  });
+}
+
+Normaliser::Normaliser(const Server& server, const Identity& identity, Frame frame)
+    : frame_(std::move(frame)) {
   auto hex = [](uint64_t id) {
     char text[17];
     snprintf(text, sizeof text, "%lx", id);
@@ -100,6 +165,7 @@ void mask(pb::Message* message) {
 std::string Normaliser::text(const pb::Message& message) const {
   std::unique_ptr<pb::Message> copy(message.New());
   copy->CopyFrom(message);
+  frame_.out_of(copy.get());
   mask(copy.get());
   std::string out;
   pb::TextFormat::Printer printer;

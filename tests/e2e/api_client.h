@@ -20,11 +20,20 @@ namespace quorate::test {
 
 constexpr Millis kCallLimit{30000};
 
+// Where a script runs that was written for a fresh store: what was there before has used up revisions, and
+// has keys of its own, which begin with a zero byte. The script's key of one zero byte, where it lets ranges
+// over everything begin, becomes the one byte 1.
+struct Frame {
+  int64_t base = 0;  // the script's revision 1 is base + 1; 0: the store is fresh
+  void into(google::protobuf::Message* request) const;
+  void out_of(google::protobuf::Message* answer) const;
+};
+
 // An answer as text in one line, without what differs from server to server or run to run: raft terms and
 // indexes, sizes on disk and what remains of a lease's time become 1, ids and addresses become names.
 class Normaliser {
  public:
-  Normaliser(const Server& server, const Identity& identity);
+  Normaliser(const Server& server, const Identity& identity, Frame frame = {});
   std::string text(const google::protobuf::Message& message) const;
   std::string status(const grpc::Status& status) const;
   // Ids and addresses only.
@@ -32,6 +41,7 @@ class Normaliser {
 
  private:
   std::vector<std::pair<std::string, std::string>> names_;
+  Frame frame_;
 };
 
 // One Watch call whose answers are collected as they come. [thread-safe]

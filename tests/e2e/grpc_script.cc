@@ -74,10 +74,11 @@ class EventList {
 
 class Runner {
  public:
-  explicit Runner(const Server& server)
+  Runner(const Server& server, const Frame& frame)
       : caller_(server.connect()),
+        frame_(frame),
         identity_(identity_of(caller_.channel())),
-        normaliser_(server, identity_) {}
+        normaliser_(server, identity_, frame) {}
 
   std::string run(const std::string& script_line) {
     std::string line = script_line;
@@ -109,6 +110,7 @@ class Runner {
   void parse_into(const std::string& text, google::protobuf::Message* message) {
     if (!google::protobuf::TextFormat::ParseFromString(text, message))
       throw std::runtime_error("the script's request does not parse: " + text);
+    frame_.into(message);
   }
 
   std::string answer(const grpc::Status& status, const google::protobuf::Message& message) {
@@ -268,6 +270,7 @@ class Runner {
   }
 
   UnaryCaller caller_;
+  Frame frame_;
   Identity identity_;
   Normaliser normaliser_;
   std::map<std::string, std::unique_ptr<WatchStream>> watches_;
@@ -276,9 +279,9 @@ class Runner {
 
 }  // namespace
 
-Transcript run_grpc_script(const Script& script, const Server& server) {
+Transcript run_grpc_script(const Script& script, const Server& server, const Frame& frame) {
   Transcript transcript;
-  Runner runner(server);
+  Runner runner(server, frame);
   for (const std::string& line : script.lines) transcript.push_back({line, runner.run(line)});
   return transcript;
 }

@@ -15,12 +15,13 @@
 // $MEMBER stands for the member's id.
 #pragma once
 
+#include "e2e/api_client.h"
 #include "e2e/server.h"
 #include "e2e/transcript.h"
 
 namespace quorate::test {
 
-// Against a server that was just started.
-Transcript run_grpc_script(const Script& script, const Server& server);
+// Against a server that was just started, or in what the frame says of its store.
+Transcript run_grpc_script(const Script& script, const Server& server, const Frame& frame = {});
 
 }  // namespace quorate::test
