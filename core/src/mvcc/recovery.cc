@@ -113,6 +113,7 @@ class Recovery {
 
   StoreImpl& store_;
   std::vector<std::unique_ptr<RecoveryPart>> parts_;  // ascending
+  plugin::Status status_;                             // of the load
   std::vector<KeyVersion> of_key_;
 };
 
@@ -198,7 +199,7 @@ plugin::Status RecoveryPart::take(plugin::ByteView key, plugin::ByteView value) 
   if (!parse_record_key(key, &v.mod, &v.tombstone))
     return corrupt("a record under the key " + printable(key));
   // The engine's order is that of revisions; one has a single record, with or without the tombstone's mark.
-  if (!versions_.empty() && v.mod <= versions_.back().mod)
+  if (!versions.empty() && v.mod <= versions.back().mod)
     return corrupt("a second record of " + describe(v.mod) + ", or one out of order");
   plugin::ByteView record;
   if (!open_record(key, value, &record))
