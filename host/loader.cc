@@ -105,6 +105,28 @@ std::vector<plugin::Option> view_of(const PluginRequest& request) {
   return options;
 }
 
+// What the plugin says against the first `count` of its options.
+std::optional<std::string> complaint(const plugin::Descriptor& descriptor,
+                                     const std::vector<plugin::Option>& options, size_t count) {
+  Status (*check)(plugin::View<plugin::Option>) = descriptor.check_options;
+  std::optional<std::string> escaped;
+  Status status = call(check, &escaped, plugin::View<plugin::Option>(options.data(), count));
+  if (status.ok()) return {};
+  return escaped ? *escaped : std::string(status.text());
+}
+
+// A plugin answers with a text alone. The option it is about is the one with which that text first comes up;
+// a text that comes up without any option is about none.
+Status check_options(const std::string& path, const plugin::Descriptor& descriptor,
+                     const std::vector<plugin::Option>& options, size_t* wrong_option) {
+  std::optional<std::string> text = complaint(descriptor, options, options.size());
+  if (!text) return {};
+  size_t count = 0;
+  while (count < options.size() && complaint(descriptor, options, count) != text) ++count;
+  if (count > 0 && wrong_option != nullptr) *wrong_option = count - 1;
+  return refuse(Refusal::kOptions, path, {*text});
+}
+
 }  // namespace
 
 std::vector<std::string> default_plugin_folders() {
@@ -173,7 +195,7 @@ std::string Loader::file_of(const PluginRequest& request) const {
   return folders_.empty() ? file : folders_[0] + "/" + file;
 }
 
-Status Loader::load(const PluginRequest& request, const LoadedPlugin** out) {
+Status Loader::load(const PluginRequest& request, const LoadedPlugin** out, size_t* wrong_option) {
   auto next = std::make_unique<Kept>();
   LoadedPlugin& loaded = next->plugin;
   const std::string path = loaded.path = file_of(request);
@@ -212,11 +234,8 @@ Status Loader::load(const PluginRequest& request, const LoadedPlugin** out) {
   if (loaded.descriptor->create == nullptr)
     return refuse(Refusal::kBadDescriptor, path, {"its field create"});
   if (loaded.descriptor->check_options != nullptr) {
-    auto options = view_of(request);
-    Status (*check)(plugin::View<plugin::Option>) = loaded.descriptor->check_options;
-    std::optional<std::string> escaped;
-    status = call(check, &escaped, plugin::View<plugin::Option>(options.data(), options.size()));
-    if (!status.ok()) return refuse(Refusal::kOptions, path, {escaped ? *escaped : status.text()});
+    status = check_options(path, *loaded.descriptor, view_of(request), wrong_option);
+    if (!status.ok()) return status;
   }
   loaded_[name] = path;
   *out = &loaded;

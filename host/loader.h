@@ -60,8 +60,10 @@ class Loader {
   // process. One loader for all plugins of a node: it is what notices one that is loaded twice.
   explicit Loader(plugin::HostServices* host, std::vector<std::string> folders = default_plugin_folders());
 
-  // Everything up to the symbol, and the options' check. *out lives as long as the process.
-  plugin::Status load(const PluginRequest& request, const LoadedPlugin** out);
+  // Everything up to the symbol, and the options' check. *out lives as long as the process. *wrong_option:
+  // when the plugin refuses its options, the place in request.options of the one that it refuses, if that can
+  // be told; else it is left alone.
+  plugin::Status load(const PluginRequest& request, const LoadedPlugin** out, size_t* wrong_option = nullptr);
   // The plugin's root object, as the interface of its kind. Options as in the request.
   plugin::Status create(const LoadedPlugin& loaded, const PluginRequest& request, const char* interface,
                         void** out, plugin::Object** object);

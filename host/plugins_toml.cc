@@ -46,9 +46,11 @@ class Reader {
   }
 
  private:
+  std::string place(const toml::source_region& at) const {
+    return at.begin.line == 0 ? file_ : file_ + ":" + std::to_string(at.begin.line);
+  }
   Status wrong(const toml::source_region& at, const std::string& key, const std::string& what) const {
-    std::string line = at.begin.line == 0 ? "" : ":" + std::to_string(at.begin.line);
-    return Status(Code::kInvalid, file_ + line + ": " + key + ": " + what);
+    return Status(Code::kInvalid, place(at) + ": " + key + ": " + what);
   }
   Status wrong(const toml::node& at, const std::string& key, const std::string& what) const {
     return wrong(at.source(), key, what);
@@ -110,7 +112,7 @@ class Reader {
   Status read_plugin(const toml::table& table, const std::string& section, Kind kind,
                      PluginChoice* choice) const {
     PluginRequest& request = choice->request;
-    choice->where = file_ + ":" + std::to_string(table.source().begin.line);
+    choice->where = place(table.source());
     std::string full;
     if (Status s = read_text(table, section, "plugin", &full); !s.ok()) return s;
     if (full.empty()) return wrong(table, section + ".plugin", "is missing");
@@ -132,15 +134,15 @@ class Reader {
     const toml::node* options = table.get("options");
     if (options == nullptr) return {};
     if (!options->is_table()) return wrong(*options, section + ".options", "is not a table");
-    return read_options(*options->as_table(), section + ".options", "", &request.options);
+    return read_options(*options->as_table(), section + ".options", "", choice);
   }
 
   Status read_options(const toml::table& table, const std::string& section, const std::string& prefix,
-                      std::vector<std::pair<std::string, std::string>>* out) const {
+                      PluginChoice* choice) const {
     for (const auto& [key, node] : table) {
       std::string name = prefix + std::string(key.str());
       if (node.is_table()) {
-        if (Status s = read_options(*node.as_table(), section, name + ".", out); !s.ok()) return s;
+        if (Status s = read_options(*node.as_table(), section, name + ".", choice); !s.ok()) return s;
         continue;
       }
       if (node.is_array()) return wrong(node, section + "." + name, "is a list; options are single values");
@@ -149,7 +151,8 @@ class Reader {
         text << string->get();
       else
         node.visit([&](const auto& value) { text << value; });
-      out->emplace_back(std::move(name), text.str());
+      choice->request.options.emplace_back(std::move(name), text.str());
+      choice->option_where.push_back(place(key.source()));
     }
     return {};
   }

@@ -11,7 +11,8 @@ namespace quorate::host {
 
 struct PluginChoice {
   PluginRequest request;
-  std::string where;  // "plugins.toml:12", or "built in"
+  std::string where;                      // "plugins.toml:12", or "built in"
+  std::vector<std::string> option_where;  // the same, of each of request.options
   // Of a transport: the listeners it serves.
   std::vector<plugin::ListenerRole> roles = {plugin::ListenerRole::kClient, plugin::ListenerRole::kPeer};
 };

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <map>
+
 #include "host_config/process.h"
 
 namespace quorate::host {
@@ -59,10 +61,17 @@ transport = "transport-grpc"
                                                                        {"ratio", "1.5"},
                                                                        {"write.buffer", "16MiB"}}));
   EXPECT_EQ(config.storage.where, "/etc/q/plugins.toml:2");
+  ASSERT_EQ(config.storage.option_where.size(), storage.options.size());
+  const std::map<std::string, int> kLines = {
+      {"block_cache", 7}, {"compression", 8}, {"direct", 9}, {"ratio", 10}, {"write.buffer", 11}};
+  for (size_t i = 0; i < storage.options.size(); ++i)
+    EXPECT_EQ(config.storage.option_where[i],
+              "/etc/q/plugins.toml:" + std::to_string(kLines.at(storage.options[i].first)));
   ASSERT_EQ(config.transports.size(), 2u);
   EXPECT_EQ(config.transports[0].request.name, "tcp");
   EXPECT_EQ(config.transports[0].roles, std::vector<ListenerRole>{ListenerRole::kClient});
   EXPECT_EQ(config.transports[0].request.options[0], (std::pair<std::string, std::string>{"depth", "3"}));
+  EXPECT_EQ(config.transports[0].option_where, std::vector<std::string>{"/etc/q/plugins.toml:16"});
   EXPECT_EQ(config.transports[1].request.path, "/abs/libg.so");
   EXPECT_EQ(config.transports[1].request.options[0], (std::pair<std::string, std::string>{"window", "9"}));
   EXPECT_EQ(config.peer_transport, "transport-grpc");

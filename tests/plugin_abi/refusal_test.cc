@@ -286,6 +286,35 @@ TEST_F(RefusalTest, UnresolvedSymbolAndMissingSymbol) {
   expect(load(request(path)), Refusal::kNoSymbol, path);
 }
 
+TEST_F(RefusalTest, TheOptionThatIsRefusedIsFound) {
+  constexpr size_t kNone = 99;
+  const struct {
+    std::vector<std::pair<std::string, std::string>> options;
+    size_t wrong;
+  } kCases[] = {
+      {{{"modus", "x"}}, 0},
+      {{{"mode", "fail"}, {"modus", "x"}, {"mode", ""}}, 1},
+      {{{"mode", ""}, {"mode", ""}, {"modus", "x"}}, 2},
+      {{{"first", ""}, {"second", ""}}, 0},
+      {{{"mode", "alone"}, {"mode", ""}, {"mode", ""}}, 1},  // the one that completes the conflict
+      {{{"mode", "alone"}}, kNone},                          // taken
+  };
+  PluginRequest r = request(copy());
+  for (const auto& c : kCases) {
+    r.options = c.options;
+    Loader loader(nullptr);
+    const LoadedPlugin* loaded = nullptr;
+    size_t wrong = kNone;
+    EXPECT_EQ(loader.load(r, &loaded, &wrong).ok(), c.wrong == kNone);
+    EXPECT_EQ(wrong, c.wrong);
+  }
+  size_t wrong = kNone;  // another refusal is about no option
+  const LoadedPlugin* loaded = nullptr;
+  r.name = "other";
+  EXPECT_FALSE(Loader(nullptr).load(r, &loaded, &wrong).ok());
+  EXPECT_EQ(wrong, kNone);
+}
+
 TEST_F(RefusalTest, OptionsAndCreate) {
   PluginRequest r = request(copy());
   r.options = {{"modus", "x"}};

@@ -52,7 +52,7 @@ struct Option {
 // Makes the plugin's root object: an Engine, a Transport or a Channel, by kind. Touches no disk, starts no
 // thread.
 using CreateFn = Status (*)(HostServices* host, View<Option> options, Object** out) noexcept;
-// Validates options without side effects: an error names the option.
+// Validates options without side effects: an error names the option. May be asked again with fewer of them.
 using CheckOptionsFn = Status (*)(View<Option> options) noexcept;
 
 struct Descriptor {

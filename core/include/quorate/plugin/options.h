@@ -6,7 +6,7 @@
 //
 // The value is a TOML scalar as text: true, 42, lz4 or "lz4"; a size may end in KiB, MiB or GiB. The first
 // wrong option answers `invalid` with its name, what was wrong, and for an unknown name the nearest known
-// one.
+// one, or all of them when none is near.
 #pragma once
 
 #include <algorithm>
@@ -144,8 +144,12 @@ class OptionTable {
         nearest = e.name;
       }
     }
-    if (nearest != nullptr) message += "; did you mean '" + std::string(nearest) + "'?";
-    return Status(Code::kInvalid, message);
+    if (nearest != nullptr)
+      return Status(Code::kInvalid, message + "; did you mean '" + std::string(nearest) + "'?");
+    std::vector<const char*> names;
+    for (const Entry& e : entries_) names.push_back(e.name);
+    return Status(Code::kInvalid,
+                  message + (names.empty() ? "; there are none" : "; known: " + joined(names)));
   }
 
   std::vector<Entry> entries_;
