@@ -54,7 +54,7 @@ void expect_covered(const std::string& kind, const Names& surface, const Names& 
 }
 
 // ---- gRPC
-// ------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<pb::Message> request_of(const std::string& method) {
   UnaryCaller caller(nullptr);

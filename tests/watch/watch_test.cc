@@ -93,7 +93,7 @@ class WatchTest : public testing::Test {
 };
 
 // ---- Ids
-// -----------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(WatchTest, TheServerChoosesAscendingIdsAndPassesOverTakenOnes) {
   EXPECT_EQ(create({.key = "a"}), 0);
@@ -128,7 +128,7 @@ TEST_F(WatchTest, AClientMayChooseAnyIdThatIsNotInUse) {
 }
 
 // ---- Ranges
-// --------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(WatchTest, RangesMeanWhatTheyMeanForEtcd) {
   struct Case {
@@ -238,7 +238,7 @@ TEST_F(WatchTest, ADeleteAtTheCompactedRevisionIsStillThere) {
 }
 
 // ---- Events
-// --------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(WatchTest, AnEventHoldsTheKeyAndWhatWasBefore) {
   const int64_t id = create({.key = "a", .prev_kv = true});
@@ -376,7 +376,7 @@ TEST_F(WatchTest, WatchesGoOnAfterTheClientHasSentItsLastRequest) {
 }
 
 // ---- Progress
-// ------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(WatchTest, AnIdleWatcherIsToldHowFarItIs) {
   const int64_t id = create({.key = "a", .progress_notify = true});
@@ -501,7 +501,7 @@ TEST_F(WatchTest, PendingEventsPrecedeProgress) {
 }
 
 // ---- Limits
-// --------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(WatchTest, WatchesCountAgainstTheConnectionsBudget) {
   auto connection = plugin::make<FakeConnection>();
