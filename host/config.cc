@@ -57,7 +57,7 @@ Status one_of(const FlagValues& values, const char* name, std::initializer_list<
   std::string all;
   for (const char* word : words) {
     if (value == word) return {};
-    all += (all.empty() ? "" : ", ") + std::string(word);
+    if (*word != 0) all += (all.empty() ? "" : ", ") + std::string(word);  // "" stands for the default
   }
   return invalid(where(values, name) + ": " + in_quotes(value) + " is not one of " + all);
 }
@@ -179,8 +179,7 @@ Status read_limits(Config* config) {
   node.max_txn_ops = static_cast<uint32_t>(values.number("max-txn-ops"));
   node.quota_bytes = values.signed_number("quota-backend-bytes");
   node.cache_bytes = values.number("cache-bytes");
-  // The default is etcd's, whose snapshots are dear; here bytes and time are the better measure.
-  if (values.get("snapshot-count").given()) node.snapshot_entries = values.number("snapshot-count");
+  node.snapshot_entries = values.number("snapshot-count");
   node.unsafe_no_fsync = values.boolean("unsafe-no-fsync");
   node.pre_vote = values.boolean("pre-vote");
   int64_t batch = values.signed_number("compaction-batch-limit");
@@ -308,6 +307,32 @@ Status build_config(Config* config) {
   return {};
 }
 
+namespace {
+
+// --config-file, and the flags that count beside it.
+Status read_file(const FlagValues& flags, Config* config) {
+  for (const char* name : {"config-file", "plugins", "check-config"}) {
+    const FlagValue& flag = flags.get(name);
+    if (!flag.given()) continue;
+    Status status = config->values.set(flag_index(name), flag.text, flag.source, flag.where);
+    if (!status.ok()) return status;
+  }
+  if (flags.text("config-file").empty()) {
+    Status status = config->values.set(flag_index("config-file"), config->config_file,
+                                       FlagSource::kEnvironment, "ETCD_CONFIG_FILE");
+    if (!status.ok()) return status;
+  }
+  if (Status s = apply_yaml_file(config->config_file, &config->values); !s.ok()) return s;
+  config->notices.push_back(
+      {Notice::Level::kInfo,
+       "loaded server configuration, other configuration command line flags and environment "
+       "variables will be ignored if provided",
+       {{"path", config->config_file}}});
+  return {};
+}
+
+}  // namespace
+
 FlagError read_config(const std::vector<std::string>& arguments, const Environment& environment,
                       Config* config, Action* action) {
   CommandLine line;
@@ -331,12 +356,7 @@ FlagError read_config(const std::vector<std::string>& arguments, const Environme
     config->plugins_file = config->values.text("plugins");
     config->check_only = config->values.boolean("check-config");
   } else {
-    config->notices.push_back(
-        {Notice::Level::kInfo,
-         "loaded server configuration, other configuration command line flags and environment "
-         "variables will be ignored if provided",
-         {{"path", config->config_file}}});
-    status = apply_yaml_file(config->config_file, &config->values);
+    status = read_file(line.values, config);
   }
   if (status.ok()) status = build_config(config);
   return status.ok() ? FlagError() : FlagError{1, status.text(), {}};
@@ -359,21 +379,6 @@ Status check_bootstrap(const Config& config) {
     return invalid("--initial-cluster: names " + std::to_string(config.initial_cluster.size()) +
                    " members, but clusters of more than one are not implemented yet");
   return {};
-}
-
-std::string describe(const Config& config) {
-  std::string text;
-  for (size_t i = 0; i < kFlags.size(); ++i) {
-    const FlagRow& row = kFlags[i];
-    if (row.type == FlagType::kIgnored) continue;
-    const FlagValue& value = config.values.at(i);
-    text += std::string(row.name) + ": " + in_quotes(value.text);
-    text += "  # " + (value.given() ? value.where : std::string("default"));
-    if (value.given() && row.verdict == Verdict::kNoEffect)
-      text += std::string(", without effect: ") + row.why;
-    text += "\n";
-  }
-  return text;
 }
 
 }  // namespace quorate::host

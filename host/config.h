@@ -40,7 +40,9 @@ FlagError read_config(const std::vector<std::string>& arguments, const Environme
 // The rules that hold for a data directory that is still empty: a member that has data ignores --initial-*.
 plugin::Status check_bootstrap(const Config& config);
 
-// One line per flag: name: "value"  # where from.
+// One line per flag: name: "value"  # where from. The value is what the node goes by, not what was written:
+// for an empty --data-dir the folder, for a quota of 0 its bytes. Given as flags, the values say the same
+// again.
 std::string describe(const Config& config);
 
 // ---- Parts, for tests

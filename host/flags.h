@@ -1,6 +1,6 @@
 // Every flag of the server: one table that drives the command line, the environment, the YAML file, --help,
-// --check-config and docs/flags.md. Names, defaults and meanings are those of etcd 3.7.1; the flags that only
-// Quorate has are in the section of that name.
+// --check-config and docs/flags.md. Names, defaults and meanings are those of etcd 3.7.1, but for the default
+// of snapshot-count; the flags that only Quorate has are in the section of that name.
 #pragma once
 
 #include <cstdint>

@@ -58,9 +58,10 @@ const std::vector<FlagRow> kFlags = {
      "there are no snapshot files; deprecated in etcd 3.6, gone in 3.8"},
     {kMember, "max-wals", kUnsigned, "5", kNoEffect, "How many files of the write-ahead log to keep.",
      "segments go as soon as nothing needs them"},
-    {kMember, "snapshot-count", kUnsigned, "10000", kHonoured,
+    {kMember, "snapshot-count", kUnsigned, "0", kHonoured,
      "Entries after which, at the latest, the engine is made durable, so that the log can be cut and a start "
-     "replays no more. Not given, or 0: 32 MiB of changes or 5 seconds alone decide."},
+     "replays no more. 0: 32 MiB of changes or 5 seconds alone decide. The default is not etcd's, which is "
+     "10000."},
     {kMember, "snapshot-catchup-entries", kUnsigned, "5000", kNoEffect,
      "Entries kept for slow followers when the log is cut.", kOneMember},
     {kMember, "heartbeat-interval", kUnsigned, "100", kHonoured,

@@ -44,12 +44,12 @@ int inspect(const std::vector<std::string>& arguments) {
 }
 
 // The log as configured, or, when that cannot be had, stderr.
-std::unique_ptr<LogSink> open_log(const Config& config, FlagError* error) {
+std::unique_ptr<LogSink> open_log(const LogOptions& options, FlagError* error) {
   std::unique_ptr<LogSink> log;
-  Status status = LogSink::open(config.log, &log);
+  Status status = LogSink::open(options, &log);
   if (status.ok()) return log;
   if (error->ok()) *error = {1, "--log-outputs: " + std::string(status.text()), {}};
-  LogOptions plain = config.log;
+  LogOptions plain = options;
   plain.outputs = {"stderr"};
   status = LogSink::open(plain, &log);
   return log;
@@ -76,13 +76,14 @@ int start(const std::vector<std::string>& arguments) {
   if (error.exit_code == 2) return fail(error, nullptr);
   if (action == Action::kHelp) return write_out(help_text()) ? 0 : 1;
   if (action == Action::kVersion) return print_version();
+  LogOptions log_options = config->log;
   if (config->check_only) {  // leaves nothing behind, not even a log file
-    Status places = check_places(config->log);
+    Status places = check_places(log_options);
     if (error.ok() && !places.ok()) error = {1, "--log-outputs: " + std::string(places.text()), {}};
-    config->log.outputs = {"stderr"};
-    config->log.rotate = false;
+    log_options.outputs = {"stderr"};
+    log_options.rotate = false;
   }
-  std::unique_ptr<LogSink> log = open_log(*config, &error);
+  std::unique_ptr<LogSink> log = open_log(log_options, &error);
   if (!log) return 1;
   for (const Notice& notice : config->notices) {
     LogLevel level = notice.level == Notice::Level::kWarn ? LogLevel::kWarn : LogLevel::kInfo;

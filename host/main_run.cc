@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -88,12 +89,14 @@ class Plugins {
     return lasting(plugin::make<Services>(&m.files, &m.clock, &m.random, log_->named(name)));
   }
 
-  static Status named(const PluginChoice& choice, const Status& status) {
-    return status.ok() ? status : Status(status.code(), choice.where + ": " + status.text());
+  static Status named(const std::string& where, const Status& status) {
+    return status.ok() ? status : Status(status.code(), where + ": " + status.text());
   }
 
   Status load_one(const PluginChoice& choice, const LoadedPlugin** out) {
-    if (Status s = loader_.load(choice.request, out); !s.ok()) return named(choice, s);
+    size_t wrong = choice.option_where.size();
+    if (Status s = loader_.load(choice.request, out, &wrong); !s.ok())
+      return named(wrong < choice.option_where.size() ? choice.option_where[wrong] : choice.where, s);
     const LoadedPlugin& loaded = **out;
     log_->write(LogLevel::kInfo, kCaller, "loaded plugin",
                 json_fields({{"plugin", full_plugin_name(choice.request.kind, choice.request.name)},
@@ -110,7 +113,7 @@ class Plugins {
     plugin::Object* object = nullptr;
     Status status = loader_.create(loaded, request, T::kId, &made, &object);
     if (status.ok()) *out = Ref<T>::adopt(static_cast<T*>(made));
-    return named(choice, status);
+    return named(choice.where, status);
   }
 
   LogSink* log_;
@@ -122,6 +125,23 @@ class Plugins {
 bool is_initialized(const Config& config) {
   struct stat info {};
   return stat((config.node.data_directory + "/member").c_str(), &info) == 0;
+}
+
+// What is there already must be a folder.
+Status check_folder(const char* flag, const std::string& path) {
+  struct stat info {};
+  bool is_there = stat(path.c_str(), &info) == 0;
+  if (is_there ? S_ISDIR(info.st_mode) : errno != ENOTDIR) return {};
+  return Status(plugin::Code::kInvalid, std::string(flag) + ": " + path + ": " + std::strerror(ENOTDIR));
+}
+
+Status check_folders(const Config& config) {
+  Status status = check_folder("--data-dir", config.node.data_directory);
+  return status.ok() ? check_folder("--wal-dir", config.node.wal_directory) : status;
+}
+
+bool serves(const PluginChoice& transport, ListenerRole role) {
+  return std::find(transport.roles.begin(), transport.roles.end(), role) != transport.roles.end();
 }
 
 // 0700, as etcd makes it; folders above it must be there already, but for one level.
@@ -160,10 +180,12 @@ class Run {
   void fatal(std::string_view message, const std::string& fields) { say(LogLevel::kFatal, message, fields); }
 
   Status start() {
+    if (Status s = check_folders(config_); !s.ok()) return s;
     if (Status s = make_data_directory(config_.node.data_directory); !s.ok()) return s;
     bool is_old = is_initialized(config_);
     if (Status s = is_old ? Status() : check_bootstrap(config_); !s.ok()) return s;
-    say(LogLevel::kInfo, is_old ? "server has already been initialized" : "initializing a new member",
+    // Whose data it is shows when it is opened.
+    say(LogLevel::kInfo, is_old ? "opening the data directory" : "initializing a new member",
         json_fields({{"data-dir", config_.node.data_directory}}));
     if (Status s = plugins_.load(plugin_config_); !s.ok()) return s;
     if (Status s = plugins_.create(plugin_config_, &engine_, &transports_); !s.ok()) return s;
@@ -209,8 +231,7 @@ class Run {
       options.limits = config_.limits;
       options.reuse_port = config_.reuse_port;
       for (size_t i = 0; i < transports_.size(); ++i)
-        for (ListenerRole served : plugin_config_.transports[i].roles)
-          if (served == role) options.transports.push_back(transports_[i].get());
+        if (serves(plugin_config_.transports[i], role)) options.transports.push_back(transports_[i].get());
       std::string bound;
       if (Status s = net_->listen(options, &bound); !s.ok())
         return Status(s.code(),
@@ -222,11 +243,20 @@ class Run {
     return {};
   }
 
+  // What clients may speak: "grpc+tcp".
+  std::string client_traffic() const {
+    std::string names;
+    for (const PluginChoice& transport : plugin_config_.transports)
+      if (serves(transport, ListenerRole::kClient))
+        names += (names.empty() ? "" : "+") + transport.request.name;
+    return names;
+  }
+
   void on_ready() {
     say(LogLevel::kInfo, "ready to serve client requests");
     for (const std::string& address : insecure_)
       say(LogLevel::kInfo, "serving client traffic insecurely; this is strongly discouraged!",
-          json_fields({{"traffic", "grpc+http"}, {"address", address}}));
+          json_fields({{"traffic", client_traffic()}, {"address", address}}));
     if (!notify_systemd("READY=1")) say(LogLevel::kWarn, "systemd was not told that the start is done");
   }
 
@@ -312,7 +342,8 @@ class Run {
 }  // namespace
 
 int check_config(const Config& config, const PluginsConfig& plugins, LogSink* log) {
-  Status status = is_initialized(config) ? Status() : check_bootstrap(config);
+  Status status = check_folders(config);
+  if (status.ok() && !is_initialized(config)) status = check_bootstrap(config);
   Plugins loaded(log);
   if (status.ok()) status = loaded.load(plugins);
   if (!status.ok()) {

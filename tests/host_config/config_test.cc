@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "host_config/process.h"
 
 namespace quorate::host {
@@ -43,6 +45,17 @@ TEST(Defaults, AreThoseOfEtcd) {
   EXPECT_EQ(config.limits.keepalive_interval_ns, 7200'000'000'000u);
   EXPECT_EQ(config.node.client_urls, std::vector<std::string>{"http://localhost:2379"});
   EXPECT_TRUE(check_bootstrap(config).ok());
+}
+
+// The one default that is not etcd's; its own holds when somebody says so.
+TEST(Defaults, SnapshotCountIsNoneUnlessItIsGiven) {
+  Config config;
+  ASSERT_TRUE(read({}, &config).ok());
+  EXPECT_EQ(config.node.snapshot_entries, 0u);
+  EXPECT_STREQ(flag_row("snapshot-count").default_text, "0");
+  Config given;
+  ASSERT_TRUE(read({"--snapshot-count=10000"}, &given).ok());
+  EXPECT_EQ(given.node.snapshot_entries, 10000u);
 }
 
 TEST(Flags, ReachTheNode) {
@@ -183,7 +196,8 @@ TEST(Rules, AreEnforced) {
        "--auto-compaction-retention: \"x\" is neither a duration nor a number of hours"},
       {{"--logger=capnslog"}, "--logger=capnslog is removed in v3.5"},
       {{"--log-level=loud"}, "--log-level: \"loud\" is not one of debug, info, warn, error, panic, fatal"},
-      {{"--log-format=xml"}, "--log-format: \"xml\" is not one of json, console, "},
+      {{"--log-format=xml"}, "--log-format: \"xml\" is not one of json, console"},
+      {{"--backend-bbolt-freelist-type=x"}, "--backend-bbolt-freelist-type: \"x\" is not one of map, array"},
       {{"--log-outputs=default,stdout"},
        "--log-outputs: multi logoutput for \"default\" is not supported yet; use stderr"},
       {{"--log-outputs=systemd/journal"},
@@ -353,6 +367,10 @@ TEST(Yaml, JsonAndNothingAreYaml) {
   EXPECT_TRUE(apply_yaml("peer-transport-security:\n", "f", &values).ok());
 }
 
+constexpr char kLoaded[] =
+    "loaded server configuration, other configuration command line flags and environment variables will be "
+    "ignored if provided";
+
 TEST(Yaml, ReplacesFlagsAndEnvironment) {
   TempFolder folder;
   std::string file = folder.write("etcd.yaml", "name: from-file\nlisten-client-urls: http://127.0.0.1:9\n");
@@ -370,10 +388,18 @@ TEST(Yaml, ReplacesFlagsAndEnvironment) {
     EXPECT_NE(config.node.data_directory, "/from-environment");
     EXPECT_TRUE(config.check_only);
     EXPECT_EQ(config.plugins_file, "p.toml");
+    EXPECT_TRUE(has_notice(config, kLoaded, file));
+    std::string text = describe(config);
+    std::string from = by_environment ? "ETCD_CONFIG_FILE" : "--config-file";
+    for (const std::string& line :
+         {"config-file: \"" + file + "\"  # " + from, std::string("check-config: \"true\"  # --check-config"),
+          std::string("plugins: \"p.toml\"  # --plugins"), "name: \"from-file\"  # " + file + ":1"})
+      EXPECT_NE(("\n" + text).find("\n" + line + "\n"), std::string::npos) << line << "\n" << text;
   }
   Config config;
   EXPECT_EQ(read({"--config-file=/no/such.yaml"}, &config).message,
             "--config-file: /no/such.yaml: No such file or directory");
+  EXPECT_FALSE(has_notice(config, kLoaded));
   std::string refused = folder.write("tls.yaml", "name: a\npeer-transport-security:\n  auto-tls: true\n");
   EXPECT_EQ(read({"--config-file=" + refused}, &config).message,
             "--peer-auto-tls (" + refused + ":3): \"true\" is refused: there is no TLS yet");
@@ -401,6 +427,90 @@ TEST(Describe, NamesSourcesOfValues) {
   EXPECT_NE(text.find("name: \"a\\\"b\"  # --name\n"), std::string::npos) << text;
   EXPECT_NE(text.find("max-wals: \"7\"  # ETCD_MAX_WALS, without effect: "), std::string::npos) << text;
   EXPECT_NE(text.find("election-timeout: \"1000\"  # default\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("max-snapshots: \"5\"  # default, without effect: "), std::string::npos) << text;
+}
+
+// The value of each flag that `text` of describe() shows.
+std::map<std::string, std::string> described(const std::string& text) {
+  std::map<std::string, std::string> values;
+  for (const std::string& line : split_list(text, '\n')) {
+    size_t begin = line.find(": \"");
+    size_t end = line.find("\"  # ");
+    if (begin == std::string::npos || end == std::string::npos) continue;
+    std::string& value = values[line.substr(0, begin)];
+    for (size_t i = begin + 3; i < end; ++i) {
+      if (line[i] == '\\') ++i;
+      value += line[i];
+    }
+  }
+  return values;
+}
+
+TEST(Describe, ShowsWhatTakesEffect) {
+  char* current = get_current_dir_name();
+  const std::string here = current;
+  std::free(current);
+  Config config;
+  ASSERT_TRUE(read({"--name=n1"}, &config).ok());
+  std::map<std::string, std::string> values = described(describe(config));
+  EXPECT_EQ(values["data-dir"], here + "/n1.etcd");
+  EXPECT_EQ(values["wal-dir"], here + "/n1.etcd/member/wal");
+  EXPECT_EQ(values["initial-cluster"], "n1=http://localhost:2380");
+  EXPECT_EQ(values["advertise-client-urls"], "http://localhost:2379");
+  EXPECT_EQ(values["quota-backend-bytes"], "2147483648");
+  EXPECT_EQ(values["snapshot-count"], "0");
+  EXPECT_EQ(values["log-outputs"], "stderr");
+  EXPECT_EQ(values["log-format"], "json");
+
+  Config other;
+  FlagError error =
+      read({"--name=n1", "--data-dir=d/../e", "--wal-dir=w",
+            "--initial-advertise-peer-urls=http://2.2.2.2:2,http://1.1.1.1:1", "--quota-backend-bytes=-7",
+            "--max-txn-ops=0x10", "--compaction-batch-limit=0", "--auto-compaction-retention=2",
+            "--pre-vote=F", "--log-format=", "--log-outputs=stdout,/dev/null", "--snapshot-count=10000"},
+           &other);
+  ASSERT_TRUE(error.ok()) << error.message;
+  values = described(describe(other));
+  EXPECT_EQ(values["data-dir"], here + "/e");
+  EXPECT_EQ(values["wal-dir"], here + "/w");
+  EXPECT_EQ(values["initial-advertise-peer-urls"], "http://1.1.1.1:1,http://2.2.2.2:2");
+  EXPECT_EQ(values["initial-cluster"], "n1=http://1.1.1.1:1,n1=http://2.2.2.2:2");
+  EXPECT_EQ(values["quota-backend-bytes"], "-7");
+  EXPECT_EQ(values["max-txn-ops"], "16");
+  EXPECT_EQ(values["compaction-batch-limit"], "1000");
+  EXPECT_EQ(values["auto-compaction-retention"], "2h");
+  EXPECT_EQ(values["pre-vote"], "false");
+  EXPECT_EQ(values["log-format"], "json");
+  EXPECT_EQ(values["log-outputs"], "/dev/null");
+  EXPECT_EQ(values["snapshot-count"], "10000");
+}
+
+// What it shows may be given as flags, and then means the same.
+TEST(Describe, SaysTheSameWhenItIsGivenAsFlags) {
+  const std::vector<std::string> kCases[] = {
+      {},
+      {"--name=x", "--auto-compaction-retention=3", "--log-outputs=stdout,stderr"},
+      {"--auto-compaction-mode=revision", "--auto-compaction-retention=0x10", "--quota-backend-bytes=-1"},
+  };
+  for (const std::vector<std::string>& arguments : kCases) {
+    Config config;
+    ASSERT_TRUE(read(arguments, &config).ok());
+    const std::map<std::string, std::string> values = described(describe(config));
+    std::vector<std::string> flags;
+    for (const FlagRow& row : kFlags) {
+      if (row.type == FlagType::kIgnored) continue;
+      ASSERT_EQ(values.count(row.name), 1u) << row.name;
+      flags.push_back("--" + std::string(row.name) + "=" + values.at(row.name));
+    }
+    Config again;
+    FlagError error = read(flags, &again);
+    ASSERT_TRUE(error.ok()) << error.message;
+    EXPECT_EQ(described(describe(again)), values);
+    EXPECT_EQ(again.node.compaction_retention, config.node.compaction_retention);
+    EXPECT_EQ(again.node.initial_cluster, config.node.initial_cluster);
+    EXPECT_EQ(again.node.snapshot_entries, config.node.snapshot_entries);
+    EXPECT_EQ(again.node.compaction_batch_limit, config.node.compaction_batch_limit);
+  }
 }
 
 }  // namespace

@@ -59,8 +59,14 @@ TEST(Program, ErrorsAndTheirExitCodes) {
   std::string yaml = folder.write("e.yaml", "name: a\nnmae: b\n");
   std::string plugins = folder.write("p.toml", "[storage]\nplugin = 'storage-memory'\nsah256 = 'x'\n");
   std::string missing = folder.write("m.toml", "[storage]\nplugin = 'storage-nothing'\n");
-  std::string option =
-      folder.write("o.toml", "[storage]\nplugin = 'storage-rocksdb'\n[storage.options]\nnonsense = 1\n");
+  const std::string rocksdb = "[storage]\nplugin = 'storage-rocksdb'\n[storage.options]\n";
+  std::string option = folder.write("o.toml", rocksdb + "write-bufer = 1\n");
+  std::string value = folder.write("v.toml", rocksdb + "# two\nopen_files = 100\nblock_size = 'x'\n");
+  std::string inlined =
+      folder.write("i.toml",
+                   "[storage]\nplugin = 'storage-memory'\n[[transport]]\nplugin = 'transport-grpc'\n"
+                   "options = { windows = 1 }\n");
+  std::string plain = folder.write("afile", "x");
   std::string data = "--data-dir=" + (folder / "d");
   struct {
     std::vector<std::string> arguments;
@@ -76,7 +82,16 @@ TEST(Program, ErrorsAndTheirExitCodes) {
        1,
        plugins + ":3: storage.sah256: there is no such key; did you mean storage.sha256?"},
       {{data, "--plugins=" + missing}, 1, missing + ":1: plugin "},
-      {{data, "--plugins=" + option}, 1, "nonsense"},
+      {{data, "--plugins=" + option}, 1, option + ":4: plugin "},
+      {{data, "--plugins=" + option},
+       1,
+       "refuses its options: unknown option 'write-bufer'; known: memtable, block_cache, "},
+      {{data, "--plugins=" + value}, 1, value + ":6: plugin "},
+      {{data, "--plugins=" + value}, 1, "option block_size: 'x' is not a size"},
+      {{data, "--plugins=" + inlined}, 1, inlined + ":5: plugin "},
+      {{"--data-dir=" + plain}, 1, "\"error\":\"--data-dir: " + plain + ": Not a directory\""},
+      {{"--data-dir=" + plain + "/d"}, 1, "\"error\":\"--data-dir: " + plain + "/d: Not a directory\""},
+      {{data, "--wal-dir=" + plain}, 1, "\"error\":\"--wal-dir: " + plain + ": Not a directory\""},
       {{data, "--initial-cluster=b=http://localhost:2380"}, 1, "does not contain \\\"default\\\""},
       {{"--auto-tls"}, 1, "--auto-tls: \\\"true\\\" is refused: there is no TLS yet"},
       {{data, "--log-outputs=/no/such/file"},
@@ -106,6 +121,39 @@ TEST(Program, ErrorsAndTheirExitCodes) {
       << r.err;
 }
 
+// No line before the refusal claims what the refusal denies.
+TEST(Program, SaysNothingUntrueBeforeItRefuses) {
+  TempFolder folder;
+  Result r = run({"--config-file=" + (folder / "nope.yaml")});
+  EXPECT_EQ(r.code, 1);
+  EXPECT_TRUE(contains(r.err, (folder / "nope.yaml") + ": No such file or directory")) << r.err;
+  EXPECT_FALSE(contains(r.err, "loaded server configuration")) << r.err;
+  folder.write("data/member/snap/db", "x");
+  r = run(node(folder));
+  EXPECT_EQ(r.code, 1);
+  EXPECT_TRUE(contains(r.err, "was written by etcd")) << r.err;
+  EXPECT_TRUE(contains(r.err, "\"msg\":\"opening the data directory\",\"data-dir\":\"" + (folder / "data")))
+      << r.err;
+  EXPECT_FALSE(contains(r.err, "initializ")) << r.err;
+}
+
+TEST(Program, SaysWhatClientsMaySpeak) {
+  for (bool both : {false, true}) {
+    TempFolder folder;
+    std::string plugins =
+        folder.write("both.toml",
+                     "[storage]\nplugin = 'storage-memory'\n[[transport]]\nplugin = 'transport-grpc'\n"
+                     "[[transport]]\nplugin = 'transport-tcp'\n" +
+                         std::string(both ? "" : "listeners = ['peer']\n"));
+    Process process(node(folder, {"--plugins=" + plugins}));
+    ASSERT_TRUE(process.wait_for("\"msg\":\"serving client traffic insecurely")) << process.err();
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(), 0) << process.err();
+    EXPECT_TRUE(contains(process.err(), both ? "\"traffic\":\"grpc+tcp\"" : "\"traffic\":\"grpc\""))
+        << process.err();
+  }
+}
+
 TEST(Program, CheckConfigPrintsWhatWouldBeUsed) {
   TempFolder folder;
   std::vector<std::string> arguments =
@@ -114,6 +162,8 @@ TEST(Program, CheckConfigPrintsWhatWouldBeUsed) {
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_TRUE(contains(r.out, "max-txn-ops: \"99\"  # ETCD_MAX_TXN_OPS\n")) << r.out;
   EXPECT_TRUE(contains(r.out, "max-wals: \"9\"  # --max-wals, without effect: ")) << r.out;
+  EXPECT_TRUE(contains(r.out, "initial-cluster: \"n1=http://localhost:2380\"  # default\n")) << r.out;
+  EXPECT_TRUE(contains(r.out, "log-outputs: \"" + (folder / "x.log") + "\"  # --log-outputs\n")) << r.out;
   EXPECT_TRUE(contains(r.out, "plugin = \"storage-memory\"  # " + (folder / "plugins.toml") + ":1\n"))
       << r.out;
   EXPECT_TRUE(contains(r.err, "flag is without effect")) << r.err;

@@ -12,6 +12,9 @@ namespace quorate {
 inline constexpr char kEtcdVersion[] = "3.7.1";
 inline constexpr char kEtcdMinorVersion[] = "3.7.0";  // as a cluster version
 
+// What a quota of 0 stands for.
+inline constexpr int64_t kDefaultQuotaBytes = int64_t{2} << 30;
+
 enum class CompactionMode : uint32_t { kPeriodic = 0, kRevision = 1 };
 
 struct NodeOptions {
@@ -31,7 +34,7 @@ struct NodeOptions {
   // Limits.
   uint64_t max_request_bytes = 1'572'864;
   uint32_t max_txn_ops = 128;
-  int64_t quota_bytes = 0;            // 0: 2 GiB; negative: none
+  int64_t quota_bytes = 0;            // 0: kDefaultQuotaBytes; negative: none
   uint64_t cache_bytes = 224u << 20;  // of records in memory
 
   // Time, in milliseconds unless said otherwise.

@@ -12,7 +12,6 @@ constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kHousekeeping = 500 * kMillisecond;  // etcd's own sweep of leases
 constexpr size_t kRevokesPerSweep = 500;                // 1000 a second
 // The sums of a quota: what etcd assumes when none is given.
-constexpr int64_t kDefaultQuota = int64_t{2} << 30;
 
 }  // namespace
 
@@ -117,7 +116,9 @@ void Server::read_barrier(plugin::Ref<UnaryCall> call, UniqueFunction<void(Unary
 // ---- Space
 // -----------------------------------------------------------------------------------------------------------
 
-int64_t Server::quota() const { return options_.quota_bytes == 0 ? kDefaultQuota : options_.quota_bytes; }
+int64_t Server::quota() const {
+  return options_.quota_bytes == 0 ? kDefaultQuotaBytes : options_.quota_bytes;
+}
 
 // What the engine has on the disk, and what it has been promised and not written yet.
 uint64_t Server::disk_size() const { return store_->disk_size() + store_->retained_bytes(); }
