@@ -1,7 +1,10 @@
 // The program: understands what it was asked for, and exits by its outcome. 0: done, or ended by SIGTERM; 1:
 // an error; 2: the command line cannot be understood.
+#include <fcntl.h>
 #include <gnu/libc-version.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -102,7 +105,16 @@ int start(const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace quorate::host
 
+// A descriptor below 3 that is closed would be given to the next file, and the log would be written into
+// that.
+void open_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) == -1 && errno == EBADF) (void)!open("/dev/null", O_RDWR);
+  }
+}
+
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   quorate::host::block_signals();
   if (!arguments.empty() && arguments[0] == "plugin") return quorate::host::inspect(arguments);

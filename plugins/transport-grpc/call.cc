@@ -8,7 +8,8 @@ void Call::reset_call() {
   in.reset();
   out.clear();
   credit = 1;
-  header_bytes = 0;
+  header_bytes = admitted = withheld = 0;
+  waits_for_room = false;
   headers_done = remote_closed = half_close_told = discarding = false;
   started = finishing = deferred = above_mark = false;
   ended = in_deferred_list = wants_pump = wants_writable = wants_shed = false;

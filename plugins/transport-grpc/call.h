@@ -30,7 +30,10 @@ struct Call {
   FieldRules rules;  // of the block being read; the server's side
   MessageReader in;
   uint64_t credit = 1;
-  uint64_t header_bytes = 0;   // of the block being read, as RFC 9113 6.5.2 counts
+  uint64_t header_bytes = 0;  // of the block being read, as RFC 9113 6.5.2 counts
+  uint64_t admitted = 0;      // bytes of the large message that is being let in
+  uint64_t withheld = 0;      // received, but its window is not opened again
+  bool waits_for_room = false;
   bool headers_done = false;   // the first block is complete
   bool remote_closed = false;  // END_STREAM came
   bool half_close_told = false;

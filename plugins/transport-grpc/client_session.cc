@@ -27,8 +27,7 @@ uint32_t number(std::string_view value, uint32_t otherwise) {
 
 void ClientCall::write(plugin::View<plugin::Buffer> message) noexcept {
   if (!open() || finishing) return;
-  uint64_t size = 0;
-  for (const plugin::Buffer& piece : message) size += piece.size();
+  const uint64_t size = total_size(message);
   const uint64_t most = session->limits().max_send_message;
   if ((most != 0 && size > most) || size > UINT32_MAX) {
     give_up(EndCause::kCancelled, kGrpcResourceExhausted,
@@ -36,8 +35,8 @@ void ClientCall::write(plugin::View<plugin::Buffer> message) noexcept {
                 std::to_string(most) + ")");
     return;
   }
-  session->write(this, message, size);
-  session->resume(this);
+  out.push(message, size);
+  session->written(this);
 }
 
 void ClientCall::request(uint64_t messages) noexcept {

@@ -26,7 +26,8 @@ class MessageReader {
   Outcome feed(const uint8_t** data, uint64_t* size, uint64_t max_message, plugin::Buffer* message);
   // True when the bytes so far end in the middle of a message.
   bool inside_message() const { return prefix_size_ != 0; }
-  uint32_t announced() const;
+  bool knows_length() const { return prefix_size_ == sizeof prefix_; }
+  uint32_t announced() const;  // REQUIRES: knows_length()
   uint8_t flag() const { return prefix_[0]; }
 
   // Bytes kept raw until there is credit again.

@@ -5,12 +5,14 @@
 namespace quorate::grpc {
 
 void SendQueue::push(plugin::View<plugin::Buffer> pieces, uint64_t message_size) {
-  auto size = static_cast<uint32_t>(message_size);
-  pieces_.push_back({pieces.empty() ? plugin::Buffer() : pieces[0], size, 5});
-  for (uint64_t i = 1; i < pieces.size; ++i) {
-    if (!pieces[i].empty()) pieces_.push_back({pieces[i], 0, 0});
+  push(pieces.empty() ? plugin::Buffer() : pieces[0], message_size, 5);
+  if (pieces.size > 1) append({pieces.begin() + 1, pieces.size - 1});
+}
+
+void SendQueue::append(plugin::View<plugin::Buffer> pieces) {
+  for (const plugin::Buffer& piece : pieces) {
+    if (!piece.empty()) push(piece, 0, 0);
   }
-  bytes_ += 5 + message_size;
 }
 
 void SendQueue::take(uint64_t size, uint64_t share_threshold, plugin::Output* out) {

@@ -47,19 +47,47 @@ bool read_content_type(std::string_view value, std::string* answer) {
 // ---- ServerCall: what core asks for --------------------
 
 void ServerCall::write(plugin::View<plugin::Buffer> message) noexcept {
+  if (!open() || wants_shed || long_left_ != 0) return;
+  const uint64_t size = total_size(message);
+  if (!admit_message(size)) return;
+  out.push(message, size);
+  session->written(this);
+}
+
+void* ServerCall::query(const char* id) noexcept {
+  return std::string_view(id) == plugin::LongMessage::kId ? static_cast<plugin::LongMessage*>(this) : nullptr;
+}
+
+void ServerCall::begin(uint64_t size) noexcept {
+  if (!open() || wants_shed || long_left_ != 0 || !admit_message(size)) return;
+  out.begin(size);
+  long_left_ = size;
+  session->written(this);
+}
+
+void ServerCall::piece(plugin::View<plugin::Buffer> bytes) noexcept {
   if (!open() || wants_shed) return;
-  uint64_t size = 0;
-  for (const plugin::Buffer& piece : message) size += piece.size();
+  const uint64_t size = total_size(bytes);
+  if (size > long_left_) {
+    static constexpr std::string_view kWhy = "more bytes than the message was said to have";
+    return finish(kGrpcInternal, {kWhy.data(), kWhy.size()}, {});
+  }
+  out.append(bytes);
+  long_left_ -= size;
+  session->written(this);
+}
+
+// Whether a message of that size may be sent at all; begins the answer.
+bool ServerCall::admit_message(uint64_t size) {
   const uint64_t most = session->limits().max_send_message;
   if ((most != 0 && size > most) || size > UINT32_MAX) {
     std::string why = "grpc: trying to send message larger than max (" + std::to_string(size) + " vs. " +
                       std::to_string(most) + ")";
     finish(kGrpcResourceExhausted, {why.data(), why.size()}, {});
-    return;
+    return false;
   }
   if (!started) start_response({});
-  session->write(this, message, size);
-  session->resume(this);
+  return true;
 }
 
 void ServerCall::request(uint64_t messages) noexcept {
@@ -166,6 +194,7 @@ void ServerCall::reset() {
   code_ = 0;
   text_.clear();
   trailers_.clear();
+  long_left_ = 0;
 }
 
 // ---- ServerSession --------------------

@@ -10,13 +10,16 @@ namespace quorate::grpc {
 
 class ServerSession;
 
-class ServerCall final : public SharedCall<plugin::ServerWriter> {
+class ServerCall final : public SharedCall<plugin::ServerWriter>, public plugin::LongMessage {
  public:
+  void* query(const char* id) noexcept override;
   void write(plugin::View<plugin::Buffer> message) noexcept override;
   uint64_t queued_bytes() noexcept override { return out.bytes(); }
   void request(uint64_t messages) noexcept override;
   void headers(plugin::View<plugin::Header> metadata) noexcept override;
   void finish(uint32_t code, plugin::ByteView text, plugin::View<plugin::Header> trailers) noexcept override;
+  void begin(uint64_t size) noexcept override;
+  void piece(plugin::View<plugin::Buffer> bytes) noexcept override;
   bool submit_end_of_body() override;
 
  private:
@@ -29,6 +32,7 @@ class ServerCall final : public SharedCall<plugin::ServerWriter> {
     std::string text;
   };
   bool open() const { return session != nullptr && !ended && !finishing; }
+  bool admit_message(uint64_t size);
   void start_response(plugin::View<plugin::Header> metadata);
   void end_response(plugin::View<plugin::Header> trailers);
   void add_status(HeaderList* list) const;
@@ -47,6 +51,7 @@ class ServerCall final : public SharedCall<plugin::ServerWriter> {
   bool post_ = false;
   bool timeout_set_ = false;
   uint64_t timeout_ns_ = 0;
+  uint64_t long_left_ = 0;  // bytes of a long message that have not come
   // finish(): kept until the body has been sent.
   uint32_t code_ = 0;
   std::string text_;  // percent-encoded

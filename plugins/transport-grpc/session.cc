@@ -182,6 +182,7 @@ void SessionCore::detach(Call* call) {
   (call->previous != nullptr ? call->previous->next : calls_) = call->next;
   if (call->next != nullptr) call->next->previous = call->previous;
   call->next = call->previous = nullptr;
+  leave_room(call);
   call->session = nullptr;
   --call_count_;
   held_ -= call->accounted;
@@ -201,6 +202,7 @@ void SessionCore::detach(Call* call) {
 void SessionCore::end(Call* call, const plugin::End& end) {
   call->ended = true;
   call->discarding = true;
+  leave_room(call);
   plugin::StreamReader* reader = std::exchange(call->reader, nullptr);
   if (reader == nullptr) return;
   reader->on_end(end);
@@ -287,11 +289,11 @@ void SessionCore::give_back() {
 
 // ---- For calls --------------------
 
-void SessionCore::write(Call* call, plugin::View<plugin::Buffer> message, uint64_t size) {
-  call->out.push(message, size);
+void SessionCore::written(Call* call) {
   if (limits_.send_mark != 0 && call->out.bytes() > limits_.send_mark / 2) call->above_mark = true;
   account(call);
   charge_output(call);
+  resume(call);
 }
 
 void SessionCore::resume(Call* call) {

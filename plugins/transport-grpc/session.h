@@ -9,6 +9,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,8 +51,8 @@ class SessionCore {
   void closed(const plugin::Status& why);
   uint64_t open_calls() const { return call_count_; }
 
-  // ---- For calls --------------------
-  void write(Call* call, plugin::View<plugin::Buffer> message, uint64_t size);
+  // The call's queue has got more: counts it, and sends it with the next flush.
+  void written(Call* call);
   void add_credit(Call* call, uint64_t messages);
   void resume(Call* call);  // the body has more, or its end
   void reset_stream(Call* call, uint32_t error);
@@ -130,6 +131,8 @@ class SessionCore {
   void receive(Call* call, const uint8_t* data, uint64_t size);
   bool take_message(Call* call, const uint8_t** data, uint64_t* size);
   void pump(Call* call);
+  bool admit(Call* call);
+  void leave_room(Call* call);
   void reject(Call* call, MessageReader::Outcome outcome);
   void defer(Call* call);
   void run_deferred();
@@ -151,9 +154,11 @@ class SessionCore {
   plugin::TokenBucket resets_;
   plugin::TokenBucket noise_;
   HeaderList header_list_;
-  Call* current_ = nullptr;     // of the frame being read
-  Call* last_grown_ = nullptr;  // what to shed when the budget is exceeded
-  bool current_reset_ = false;  // the peer's RST_STREAM is being handled
+  Call* current_ = nullptr;          // of the frame being read
+  Call* last_grown_ = nullptr;       // what to shed when the budget is exceeded
+  bool current_reset_ = false;       // the peer's RST_STREAM is being handled
+  uint64_t admitted_ = 0;            // bytes of large messages that are being let in
+  std::deque<Call*> wait_for_room_;  // calls with a large message that is not, the longest waiting first
   std::vector<Call*> deferred_;
   std::vector<Call*> running_;
   plugin::Output* output_ = nullptr;  // during pull()

@@ -16,8 +16,10 @@ constexpr uint64_t kFrameHeader = 9;
 constexpr uint64_t kRefusedHeaders = 500;  // tokens: decoding what is thrown away costs much for few bytes
 constexpr uint64_t kMalformedBytes = 32;   // of a malformed block for each token: it is decoded to its end
 constexpr uint64_t kUnsettled = 64u << 10;
-constexpr uint64_t kTinyData = 32;       // bytes; smaller DATA frames that complete no message are noise
-constexpr uint32_t kMaxPingStrikes = 2;  // grpc-go's
+constexpr uint64_t kTinyData = 32;  // bytes; smaller DATA frames that complete no message are noise
+constexpr uint64_t kLargeMessages = 8u
+                                    << 20;  // bytes of messages over the first window that come in at a time
+constexpr uint32_t kMaxPingStrikes = 2;     // grpc-go's
 constexpr uint64_t kPingsWithoutCalls =
     7'200'000'000'000;  // ns between pings of a peer without calls: grpc-go's
 
@@ -261,8 +263,13 @@ bool SessionCore::take_message(Call* call, const uint8_t** data, uint64_t* size)
   MessageReader::Outcome outcome = call->in.feed(data, size, limits_.max_receive_message, &message);
   uint64_t used = before - *size;
   if (held) call->in.drop_held(used);
+  if (outcome == MessageReader::Outcome::kNeedMore && !admit(call)) {
+    call->withheld += used;
+    return false;
+  }
   if (call->stream_id != 0) nghttp2_session_consume_stream(http2_, call->stream_id, used);
   if (outcome == MessageReader::Outcome::kNeedMore) return false;
+  leave_room(call);
   if (outcome != MessageReader::Outcome::kMessage) {
     reject(call, outcome);
     return false;
@@ -271,6 +278,43 @@ bool SessionCore::take_message(Call* call, const uint8_t** data, uint64_t* size)
   --call->credit;
   call->reader->on_message(std::move(message));
   return true;
+}
+
+// Messages that need more than a call's first window come in a few at a time: however many calls a client
+// makes at once, they wait at the client and not in our memory. The one that has waited longest comes next,
+// so each comes.
+bool SessionCore::admit(Call* call) {
+  if (call->admitted != 0 || !call->in.knows_length()) return true;
+  const uint64_t size = call->in.announced();
+  if (size <= options_.stream_window) return true;
+  if (call->waits_for_room) return false;
+  if (admitted_ != 0 && admitted_ + size > kLargeMessages) {
+    call->waits_for_room = true;
+    wait_for_room_.push_back(call);
+    return false;
+  }
+  call->admitted = size;
+  admitted_ += size;
+  return true;
+}
+
+// The message has come, or never will.
+void SessionCore::leave_room(Call* call) {
+  if (std::exchange(call->waits_for_room, false)) std::erase(wait_for_room_, call);
+  if (call->admitted == 0) return;
+  admitted_ -= std::exchange(call->admitted, 0);
+  while (!wait_for_room_.empty()) {
+    Call* next = wait_for_room_.front();
+    const uint64_t size = next->in.announced();
+    if (admitted_ != 0 && admitted_ + size > kLargeMessages) return;
+    wait_for_room_.pop_front();
+    next->waits_for_room = false;
+    next->admitted = size;
+    admitted_ += size;
+    if (http2_ == nullptr || next->stream_id == 0) continue;
+    nghttp2_session_consume_stream(http2_, next->stream_id, std::exchange(next->withheld, 0));
+    want_flush();
+  }
 }
 
 // What core's request() has set free. Never runs inside a callback of nghttp2.

@@ -214,9 +214,9 @@ class RandomRun {
   uint64_t operations_ = 0;
 };
 
-// Together over a million operations.
+// A million operations on each engine; ten million in the soak.
 TEST_P(StorageModel, RandomOperationsEqualAMap) {
-  const uint64_t runs = soak() ? 40 : 4;
+  const uint64_t runs = soak() ? 100 : 10;
   for (uint64_t seed = 1; seed <= runs && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     RandomRun(GetParam(), seed).go(100'000);

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <mutex>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "e2e/api_client.h"
 #include "e2e/raw_client.h"
@@ -203,6 +205,112 @@ TEST_F(Behaviour, ManyStreamsOnOneConnection) {
   }
 }
 
+// A Range's answer may be far larger than what one connection may make the server hold.
+TEST_F(Behaviour, AnAnswerLargerThanAnyBudgetArrives) {
+  start();
+  constexpr int kKeys = 96;
+  std::string last;
+  for (int i = 0; i < kKeys; ++i) {
+    last = std::string(1 << 20, static_cast<char>('a' + i % 26));
+    ASSERT_TRUE(put("k" + std::to_string(100 + i), last).ok());
+  }
+  ASSERT_TRUE(put("small", "1").ok());
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  auto channel = server_->connect(arguments);
+  auto stub = api::KV::NewStub(channel);
+  api::RangeRequest everything;
+  everything.set_key("k");
+  everything.set_range_end("l");
+  for (int64_t limit : {0, 50}) {
+    everything.set_limit(limit);
+    grpc::ClientContext context;
+    api::RangeResponse response;
+    const uint64_t before = resident();
+    const grpc::Status status = stub->Range(&context, everything, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    const int expected = limit == 0 ? kKeys : static_cast<int>(limit);
+    ASSERT_EQ(response.kvs_size(), expected);
+    EXPECT_EQ(response.count(), kKeys);
+    EXPECT_EQ(response.more(), limit != 0);
+    EXPECT_GT(response.header().revision(), kKeys);
+    for (int i = 0; i < expected; ++i) {
+      ASSERT_EQ(response.kvs(i).key(), "k" + std::to_string(100 + i));
+      ASSERT_EQ(response.kvs(i).value().size(), 1u << 20);
+      ASSERT_EQ(response.kvs(i).value()[12345], static_cast<char>('a' + i % 26));
+    }
+    EXPECT_LT(resident(), before + 64 * kMiB) << "the answer was put together as a whole";
+  }
+}
+
+// A client puts all its calls on one connection. What they ask together may be more than the connection's
+// budget: then they wait for each other, and none fails.
+TEST_F(Behaviour, ManyLargeCallsOnOneConnectionWaitForEachOther) {
+  start();
+  int calls = 40;
+  const std::string value(1400 << 10, 'v');
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::vector<std::string> errors;
+  auto together = [&](const char* what, const std::function<grpc::Status(api::KV::Stub&, int)>& call) {
+    SCOPED_TRACE(what);
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    auto stub = api::KV::NewStub(server_->connect(arguments));
+    for (int i = 0; i < calls; ++i) {
+      threads.emplace_back([&, i] {
+        const grpc::Status status = call(*stub, i);
+        std::lock_guard lock(mutex);
+        if (!status.ok()) errors.push_back(status.error_message());
+      });
+    }
+    for (std::thread& t : threads) t.join();
+    threads.clear();
+    for (const std::string& error : errors) ADD_FAILURE() << error;
+    errors.clear();
+  };
+  together("puts", [&](api::KV::Stub& stub, int i) {
+    grpc::ClientContext context;
+    api::PutResponse response;
+    return stub.Put(&context, put_of("big" + std::to_string(i % 10), value), &response);
+  });
+  api::RangeRequest everything;
+  everything.set_key("big");
+  everything.set_range_end("bih");
+  for (bool by_value : {false, true}) {  // sent bit by bit, and put together first
+    if (by_value) calls = 12;            // one at a time: each takes most of the budget
+    if (by_value) everything.set_sort_target(api::RangeRequest::VALUE);
+    if (by_value) everything.set_sort_order(api::RangeRequest::DESCEND);
+    together(by_value ? "ranges by value" : "ranges by key", [&](api::KV::Stub& stub, int) {
+      grpc::ClientContext context;
+      api::RangeResponse response;
+      const grpc::Status status = stub.Range(&context, everything, &response);
+      if (status.ok() && response.kvs_size() != 10)
+        return grpc::Status(grpc::StatusCode::DATA_LOSS, "not all");
+      return status;
+    });
+  }
+}
+
+TEST_F(Behaviour, AnAnswerThatIsTooLargeSaysWhatWasDone) {
+  start();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(put("big" + std::to_string(i), std::string(1400 << 10, 'v')).ok());
+  api::DeleteRangeRequest remove;
+  remove.set_key("big");
+  remove.set_range_end("bih");
+  remove.set_prev_kv(true);
+  const grpc::Status status = caller_->call("DeleteRange", remove).status;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(
+      status.error_message().starts_with("etcdserver: the request was carried out, but its answer of "))
+      << status.error_message();
+  api::RangeRequest everything;
+  everything.set_key("big");
+  everything.set_range_end("bih");
+  auto answer = caller_->call("Range", everything);
+  EXPECT_EQ(static_cast<api::RangeResponse&>(*answer.message).count(), 0);
+}
+
 TEST_F(Behaviour, MessagesOverTheLimitsAreRefused) {
   start();
   const std::string whole(1536 << 10, 'v');
@@ -370,6 +478,18 @@ TEST_F(Behaviour, AConnectionThatAnswersNoPingIsClosed) {
 }
 
 // Bytes that mean nothing, half of them behind a valid preface, while a client goes about its business.
+// Test suites start hundreds. The best of several starts, since the machine may be busy with something else.
+TEST(Start, AnEmptyNodeServesWithinASecond) {
+  Millis best = Millis::max();
+  for (int i = 0; i < 10 && best > Millis(1000); ++i) {
+    Server server(quorate());
+    const auto began = std::chrono::steady_clock::now();
+    ASSERT_TRUE(server.start()) << server.log();
+    best = std::min(best, std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - began));
+  }
+  EXPECT_LE(best, Millis(1000));
+}
+
 TEST_F(Behaviour, WhatIsSlowIsLoggedWithoutValues) {
   start({"--warning-unary-request-duration=1ns", "--warning-apply-duration=1ns"});
   ASSERT_TRUE(put("slow-key", "hidden-value").ok());

@@ -27,6 +27,46 @@ class NodeTest : public testing::Test {
   NodeRig rig_{"memory", 1};
 };
 
+// --wal-dir forgotten, or its disk not mounted: what is there must not be taken for a new member's garbage.
+TEST(LostLog, IsNotTakenForANewMember) {
+  for (const char* engine : {"rocksdb", "leveldb"}) {
+    SCOPED_TRACE(engine);
+    NodeRig rig(engine, 5);
+    rig.files->make_dirs("/log");
+    rig.options.wal_directory = "/log";
+    ASSERT_TRUE(rig.start().ok());
+    rig.put("precious", "1");
+    ASSERT_TRUE(rig.stop().ok());
+    rig.options.wal_directory.clear();
+    const plugin::Status refused = rig.start();
+    EXPECT_EQ(refused.code(), plugin::Code::kCorruption);
+    const std::string text = refused.text();
+    EXPECT_NE(
+        text.find("there is no write-ahead log in /data/member/wal, and /data/member/" + std::string(engine)),
+        std::string::npos)
+        << text;
+    rig.options.wal_directory = "/log";
+    ASSERT_TRUE(rig.start().ok());
+    EXPECT_EQ(rig.get("precious"), "1");
+    ASSERT_TRUE(rig.stop().ok());
+  }
+}
+
+// The power fails at any point of the first start: what that leaves behind is no lost log.
+TEST(LostLog, AFirstStartThatWasCutShortIsOne) {
+  for (uint64_t operation = 1; operation < 120; ++operation) {
+    SCOPED_TRACE(operation);
+    NodeRig rig("rocksdb", operation);
+    rig.files->fail_power_at(operation);
+    (void)rig.start();
+    rig.power_cut(PowerCut::random(operation, true));
+    const plugin::Status again = rig.start();
+    ASSERT_TRUE(again.ok()) << again.text();
+    rig.put("k", "v");
+    ASSERT_TRUE(rig.stop().ok());
+  }
+}
+
 TEST_F(NodeTest, KnowsItselfTheMomentItIsReady) {
   start();
   auto c = rig_.call("/etcdserverpb.Cluster/MemberList", api::MemberListRequest{.linearizable = true});

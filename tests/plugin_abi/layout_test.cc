@@ -172,6 +172,7 @@ std::vector<Layout> transport_interfaces() {
         SLOT(StreamReader, on_writable), SLOT(StreamReader, on_end)}},
       {LAYOUT(Writer), {}, {SLOT(Writer, write), SLOT(Writer, queued_bytes), SLOT(Writer, request)}},
       {LAYOUT(ServerWriter), {}, {SLOT(ServerWriter, headers), SLOT(ServerWriter, finish)}},
+      {LAYOUT(LongMessage), {}, {SLOT(LongMessage, begin), SLOT(LongMessage, piece)}},
       {LAYOUT(ClientWriter), {}, {SLOT(ClientWriter, half_close), SLOT(ClientWriter, cancel)}},
       {LAYOUT(CallHandler), {}, {SLOT(CallHandler, on_call)}},
       {LAYOUT(Session),

@@ -33,6 +33,59 @@ TEST_P(Contract, UnaryCall) {
   EXPECT_EQ(net.server->charged(), 0);
 }
 
+// Where a transport offers it.
+plugin::LongMessage* long_message(ServerSide& call) {
+  return static_cast<plugin::LongMessage*>(call.writer->query(plugin::LongMessage::kId));
+}
+void add_piece(plugin::LongMessage* message, std::string_view bytes) {
+  const plugin::Buffer piece = buffer(bytes);
+  message->piece({&piece, 1});
+}
+
+TEST_P(Contract, AMessageMayComeInPieces) {
+  Loopback net(GetParam());
+  auto call = net.unary("/p.S/M", "question");
+  ServerSide& side = *net.handler.calls.at(0);
+  plugin::LongMessage* message = long_message(side);
+  if (message == nullptr) {
+    EXPECT_NE(GetParam(), kGrpc);
+    GTEST_SKIP() << GetParam() << " has no long messages";
+  }
+  call.writer->request(1);
+  message->begin(9);
+  add_piece(message, "one ");
+  write(side.writer.get(), "not now");
+  net.run();
+  EXPECT_TRUE(call.reader->messages.empty()) << "half a message";
+  add_piece(message, "two ");
+  add_piece(message, "3");
+  write(side.writer.get(), "after");
+  finish(side.writer.get());
+  net.run();
+  EXPECT_EQ(call.reader->messages.at(0), "one two 3");
+  EXPECT_EQ(call.reader->messages.size(), 2u);
+  EXPECT_EQ(call.reader->code, 0u);
+  EXPECT_EQ(net.server->charged(), 0);
+}
+
+TEST_P(Contract, AMessageThatIsCutShortOrTooLongIsAnError) {
+  for (bool too_long : {false, true}) {
+    Loopback net(GetParam());
+    auto call = net.unary("/p.S/M", "question");
+    ServerSide& side = *net.handler.calls.at(0);
+    plugin::LongMessage* message = long_message(side);
+    if (message == nullptr) GTEST_SKIP() << GetParam() << " has no long messages";
+    message->begin(9);
+    add_piece(message, too_long ? "more than nine" : "one ");
+    finish(side.writer.get(), 14, "it went away");
+    net.run();
+    EXPECT_TRUE(call.reader->messages.empty());
+    EXPECT_TRUE(call.reader->ended);
+    EXPECT_NE(call.reader->code, 0u);
+    EXPECT_EQ(net.server->charged(), 0);
+  }
+}
+
 TEST_P(Contract, FinishInsideOnCallWithoutReader) {
   Loopback net(GetParam());
   net.handler.refuse_reader = true;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mvcc/read_op.h"
+#include "wire/primitive.h"
 
 namespace quorate::mvcc {
 namespace {
@@ -9,6 +10,7 @@ namespace {
 constexpr size_t kScanSlice = 4096;     // index entries of one turn
 constexpr uint64_t kCountSlice = 2000;  // leaves of one turn
 constexpr size_t kSortOnLoop = 4096;    // more are sorted on a helper thread
+constexpr uint32_t kReplyField = 2;     // of a record in a RangeResponse
 
 // True: `a` comes before `b` in ascending order. Equal ones stay in key order.
 bool before(SortTarget target, const KeyVersion& a, const KeyVersion& b) {
@@ -149,6 +151,7 @@ class RangeOp final : public ReadOp {
   void sort();
   void keys_only();
   void resolved(ReadError error, std::string text) override;
+  bool is_over();
   void sort_values();
   void drop_values();
   void answer(ReadError error, std::string text);
@@ -178,6 +181,8 @@ class RangeOp final : public ReadOp {
   std::string resume_;
   int64_t count_ = 0;
   bool more_ = false;
+  uint64_t bytes_ = 0;
+  int64_t left_out_ = 0;
 };
 
 void RangeOp::scan() {
@@ -235,8 +240,16 @@ void RangeOp::sort() {
     more_ = cut_to_limit(query_, &size);
     items_.resize(size);
     if (query_.keys_only) return keys_only();
+    if (query_.max_bytes != 0 && is_over()) return answer(ReadError::kNone, {});
   }
   resolve();
+}
+
+bool RangeOp::is_over() {
+  for (const FoundKey& item : items_) bytes_ += wire::bytes_field_size(kReplyField, item.version.record_size);
+  if (bytes_ <= query_.max_bytes) return false;
+  left_out_ = static_cast<int64_t>(items_.size());
+  return true;
 }
 
 void RangeOp::keys_only() {
@@ -312,6 +325,8 @@ void RangeOp::answer(ReadError error, std::string text) {
   if (error == ReadError::kNone) {
     result.count = count_;
     result.more = more_;
+    result.left_out = left_out_;
+    result.left_out_bytes = left_out_ != 0 ? bytes_ : 0;
     if (!query_.count_only) result.records = records_;
   }
   pin_.release();

@@ -55,6 +55,9 @@ struct RangeQuery {
   bool keys_only = false;
   bool count_only = false;
   int64_t min_mod = 0, max_mod = 0, min_create = 0, max_create = 0;  // 0: off
+  // Records that take more bytes in a reply than this are not read: RangeResult says how many and how large.
+  // 0: off. Not with keys_only or an order by value, whose sizes are known too late.
+  uint64_t max_bytes = 0;
 };
 
 struct RangeResult {
@@ -64,6 +67,9 @@ struct RangeResult {
   int64_t read_revision = 0;     // what was read at
   int64_t count = 0;
   bool more = false;
+  // Over max_bytes: `records` is empty, and this is what they would have been.
+  int64_t left_out = 0;
+  uint64_t left_out_bytes = 0;      // as fields of a reply (tag and length of each included)
   std::span<const Record> records;  // with keys_only: records without value (and, as 3.7 does, without lease)
 };
 using RangeDone = UniqueFunction<void(const RangeResult&)>;

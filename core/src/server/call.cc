@@ -1,5 +1,7 @@
 #include "server/call.h"
 
+#include <algorithm>
+
 #include "server/server.h"
 
 namespace quorate::server {
@@ -16,13 +18,6 @@ Call::Call(Server& server, const api::Method& method, const plugin::CallInfo& in
       require_leader_ = true;
   }
   deadline_ns_ = info.deadline_ns;
-  if (method.kind == api::MethodKind::kUnary && method.work != api::Work::kLocal) {
-    const uint64_t ours = server.now_ns() + server.request_timeout_ns();
-    if (deadline_ns_ == 0 || ours < deadline_ns_) {
-      deadline_ns_ = ours;
-      deadline_is_ours_ = true;
-    }
-  }
   server.call_began(*this);
 }
 
@@ -44,16 +39,32 @@ void Call::send(plugin::Buffer message) {
 
 bool Call::has_room_for(uint64_t bytes) {
   constexpr uint64_t kSmall = 64u << 10;
-  if (ended_) return false;
+  constexpr uint64_t kMargin = 2u << 20;  // what the calls themselves may still grow by
   if (connection_ == nullptr || bytes < kSmall) return true;
-  const bool room = connection_->charge(static_cast<int64_t>(bytes));
-  connection_->charge(-static_cast<int64_t>(bytes));
-  if (!room) {
-    finish(
-        {api::GrpcCode::kResourceExhausted,
-         "etcdserver: answers of more bytes than may wait for one connection; use a limit or RangeStream"});
-  }
+  const auto needed = static_cast<int64_t>(bytes + kMargin);
+  const bool room = connection_->charge(needed);
+  connection_->charge(-needed);
+  if (room) waits_since_ns_ = 0;
   return room;
+}
+
+void Call::wait_for_room(UniqueFunction<void()> again, const api::RpcError& otherwise, uint64_t patience_ns) {
+  constexpr uint64_t kFirstPause = 10'000'000, kLongestPause = 200'000'000;  // ns
+  const uint64_t now = server_.now_ns();
+  if (waits_since_ns_ == 0) waits_since_ns_ = now;
+  const uint64_t waited = now - waits_since_ns_;
+  if (waited > patience_ns) return finish(otherwise);
+  server_.runtime().executor->at(now + std::clamp(waited / 4, kFirstPause, kLongestPause),
+                                 [call = plugin::Ref<Call>::share(this), again = std::move(again)]() mutable {
+                                   if (!call->ended()) again();
+                                 });
+}
+
+api::RpcError Call::no_room(uint64_t bytes) {
+  return {api::GrpcCode::kResourceExhausted,
+          "etcdserver: the answer of " + std::to_string(bytes) +
+              " bytes is more than may wait for one connection; use a limit or "
+              "RangeStream"};
 }
 
 void Call::finish(const api::RpcError& error) {
@@ -62,6 +73,22 @@ void Call::finish(const api::RpcError& error) {
   plugin::Ref<plugin::ServerWriter> writer = writer_;
   end();
   writer->finish(static_cast<uint32_t>(error.grpc_code), {error.text.data(), error.text.size()}, {});
+}
+
+void Call::forget_deadline() {
+  if (!deadline_is_ours_ || !DeadlineHook::is_linked()) return;
+  DeadlineHook::unlink();
+  deadline_ns_ = 0;
+}
+
+void Call::limit_time() {
+  if (method_.work == api::Work::kLocal) return;
+  const uint64_t ours = server_.now_ns() + server_.request_timeout_ns();
+  if (deadline_ns_ != 0 && deadline_ns_ <= ours) return;
+  if (DeadlineHook::is_linked()) DeadlineHook::unlink();
+  deadline_ns_ = ours;
+  deadline_is_ours_ = true;
+  server_.watch_deadline(*this);
 }
 
 void Call::expire() {
@@ -82,6 +109,7 @@ void UnaryCall::on_message(plugin::Buffer message) noexcept {
   dispatched_ = true;
   began_ns_ = server().now_ns();
   message_ = std::move(message);
+  limit_time();
   server().dispatch(plugin::Ref<UnaryCall>::share(this));
 }
 
@@ -93,7 +121,13 @@ void UnaryCall::reply(plugin::Buffer message) {
   response_ = nullptr;
 }
 
+void UnaryCall::answer_slowly(UniqueFunction<void()> more) {
+  forget_deadline();
+  more_ = std::move(more);
+}
+
 void UnaryCall::ended_now() {
+  more_ = nullptr;
   if (dispatched_) server().slow_log().unary(method(), began_ns_, message_, response_, remote_address());
 }
 

@@ -12,6 +12,7 @@
 
 #include "api/errors.h"
 #include "api/methods.h"
+#include "quorate/base/function.h"
 #include "quorate/plugin/transport.h"
 
 namespace quorate::server {
@@ -36,9 +37,14 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
   void finish(const api::RpcError& error);  // an ok error: success
   void finish_ok() { finish(api::RpcError()); }
 
-  // To be asked before a large answer is put together: one that the client's connection has no room for is
-  // not worth its memory and time. False: the call has ended, with an error if it had not before.
+  // To be asked before a large answer is put together: whether the client's connection may hold so much more.
+  // Where it may not now, the client has answers to read: wait_for_room() makes the attempt again soon, and
+  // ends the call with `otherwise` when it has waited for long.
   bool has_room_for(uint64_t bytes);
+  static constexpr uint64_t kPatienceForRoom = 6'000'000'000;  // ns; below the limit of a request
+  void wait_for_room(UniqueFunction<void()> again, const api::RpcError& otherwise,
+                     uint64_t patience_ns = kPatienceForRoom);
+  static api::RpcError no_room(uint64_t bytes);
 
   // Its time is over. Unary calls that wait for the cluster get etcd's own time-out, too: whichever comes
   // first.
@@ -52,6 +58,10 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
 
  protected:
   ~Call() override;
+  // From now on the server's own time limit counts, too: as in etcd, once the request is there.
+  void limit_time();
+  // It counts no more.
+  void forget_deadline();
   // The client went away, or finish() was called. Last chance to let go of what the call holds.
   virtual void ended_now() {}
   Server& server() { return server_; }
@@ -66,6 +76,7 @@ class Call : public plugin::Counted<plugin::StreamReader>, public DeadlineHook, 
   plugin::Ref<plugin::ServerWriter> writer_;
   plugin::Connection* connection_;  // borrowed from the transport until on_end; may be null
   uint64_t deadline_ns_ = 0;        // 0: none
+  uint64_t waits_since_ns_ = 0;     // for room; 0: it has not
   bool deadline_is_ours_ = false;
   bool require_leader_ = false;
   bool ended_ = false;
@@ -79,6 +90,12 @@ class UnaryCall final : public Call {
   void on_half_close() noexcept override;
   // The answer, and success.
   void reply(plugin::Buffer message);
+  // The answer is on its way, bit by bit: only the client's own patience limits it from here on. `more` is
+  // called when the client has read enough of what is queued, until the call ends.
+  void answer_slowly(UniqueFunction<void()> more);
+  void on_writable() noexcept override {
+    if (more_) more_();
+  }
   // The request's bytes: what decoded views point into. Lives as long as the call.
   const plugin::Buffer& message() const { return message_; }
 
@@ -87,6 +104,7 @@ class UnaryCall final : public Call {
 
   plugin::Buffer message_;
   const plugin::Buffer* response_ = nullptr;  // while reply() ends the call
+  UniqueFunction<void()> more_;
   uint64_t began_ns_ = 0;
   bool dispatched_ = false;
 };

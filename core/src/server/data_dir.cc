@@ -94,6 +94,18 @@ Status DataDir::new_engine_directory(std::string_view engine, std::string* name)
   return files_->sync_dir(member_.c_str());
 }
 
+Status DataDir::find_used_engine(std::string* name) {
+  std::vector<std::string> names;
+  if (Status s = list(&names); !s.ok()) return s;
+  for (const std::string& n : names) {
+    Status status;
+    const bool used = !list_names(*files_, path(n), &status).empty();
+    if (!status.ok()) return status;
+    if (used) *name = n;
+  }
+  return {};
+}
+
 std::string_view DataDir::engine_of(std::string_view directory) {
   const size_t dash = directory.rfind('-');
   return dash == directory.npos ? directory : directory.substr(0, dash);

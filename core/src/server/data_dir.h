@@ -33,6 +33,10 @@ class DataDir {
   // Deletes engine directories other than `keep`: leftovers of an install or a migration that was not
   // finished.
   plugin::Status remove_others(std::string_view keep);
+  // An engine's directory with something in it, for a start that finds no log: bootstrap() makes the log
+  // before the engine writes, so such a directory belongs to a log that is somewhere else, or gone. Empty:
+  // there is none.
+  plugin::Status find_used_engine(std::string* name);
   void close() { lock_.reset(); }
 
  private:

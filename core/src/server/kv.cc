@@ -1,6 +1,7 @@
 // The KV service. etcd-surface §1.3.
 #include <limits>
 
+#include "server/long_range.h"
 #include "server/server.h"
 #include "server/txn.h"
 
@@ -27,15 +28,26 @@ api::RpcError to_error(mvcc::ReadError error, const std::string& text) {
 namespace kv {
 namespace {
 
-// The answer to a write: the header and, with the records that the client asked for, the rest.
+// The answer to a write, or a transaction: the header and, with the records that the client asked for, the
+// rest.
 template <typename Encode>
 void answer_with_records(Server& server, UnaryCall& call, int64_t revision,
                          std::vector<mvcc::KeyVersion> versions, Encode encode) {
-  auto answer = [&server, revision, encode = std::move(encode)](UnaryCall& c,
-                                                                std::span<const mvcc::Record> records) {
-    size_t size = HeaderWriter::kMaxSize + 16;
-    for (const mvcc::Record& record : records) size += record.size + 8;
-    if (!c.has_room_for(size)) return;
+  size_t size = HeaderWriter::kMaxSize + 16;
+  for (const mvcc::KeyVersion& v : versions) size += v.record_size + 8;
+  if (!call.has_room_for(size)) {
+    const api::RpcError otherwise = {api::GrpcCode::kResourceExhausted,
+                                     "etcdserver: the request was carried out, but its answer of " +
+                                         std::to_string(size) +
+                                         " bytes is more than may wait for one connection"};
+    auto again = [&server, keep = plugin::Ref<UnaryCall>::share(&call), revision,
+                  versions = std::move(versions), encode = std::move(encode)]() mutable {
+      answer_with_records(server, *keep, revision, std::move(versions), std::move(encode));
+    };
+    return call.wait_for_room(std::move(again), otherwise);
+  }
+  auto answer = [&server, revision, size, encode = std::move(encode)](UnaryCall& c,
+                                                                      std::span<const mvcc::Record> records) {
     wire::Writer out(size);
     server.header().write(out, revision, server.term());
     RecordCursor cursor(records);
@@ -89,10 +101,16 @@ void answer_put(Server& server, UnaryCall& call, Outcome& outcome) {
   call.reply(out.take());
 }
 
-void read_range(Server& server, plugin::Ref<UnaryCall> call, const mvcc::RangeQuery& query) {
-  server.store().range(query, [&server, call = std::move(call)](const mvcc::RangeResult& result) {
+void read_range(Server& server, plugin::Ref<UnaryCall> call, mvcc::RangeQuery query) {
+  if (LongRange::can_take(*call, query)) query.max_bytes = LongRange::kFrom;
+  server.store().range(query, [&server, query, call = std::move(call)](const mvcc::RangeResult& result) {
     if (result.error != mvcc::ReadError::kNone) return call->finish(to_error(result.error, result.text));
-    if (!call->has_room_for(encoded_size(result.records))) return;
+    if (result.left_out != 0) return LongRange::start(server, call, query, result);
+    const uint64_t size = encoded_size(result.records);
+    if (!call->has_room_for(size)) {
+      return call->wait_for_room([&server, call, query] { read_range(server, call, query); },
+                                 Call::no_room(size));
+    }
     call->reply(encode_range(server.header(), result.current_revision, server.term(), result.records,
                              result.more, result.count));
   });

@@ -82,6 +82,7 @@ Status Server::open() {
   wal::Recovered log;
   Status status = recover(&log);
   if (status.code() == Code::kNotFound) {
+    if (status = refuse_lost_log(); !status.ok()) return status;
     if (status = bootstrap(); !status.ok()) return status;
     status = recover(&log);
   }
@@ -89,6 +90,19 @@ Status Server::open() {
   mvcc::Recovered recovered;
   if (status = open_store(log.base, &recovered); !status.ok()) return status;
   return assemble(std::move(log), recovered);
+}
+
+// A directory with data and without its log is no new member's: nothing of it may be taken for garbage.
+Status Server::refuse_lost_log() {
+  std::string engine;
+  if (Status s = data_dir_.find_used_engine(&engine); !s.ok()) return s;
+  if (engine.empty()) return {};
+  return Status(
+      Code::kCorruption,
+      "there is no write-ahead log in " + data_dir_.wal_directory() + ", and " + data_dir_.path(engine) +
+          " holds the data of a member: the log is elsewhere (was --wal-dir given before? is its disk "
+          "mounted?) or lost; nothing was changed. Name the log's directory, restore both from one copy, or "
+          "start with an empty --data-dir");
 }
 
 // Computes who is who as etcd does, and writes the first Base: from then on the data directory decides.
@@ -127,6 +141,13 @@ wal::Options Server::wal_options() const {
 
 Status Server::recover(wal::Recovered* log) {
   Status status = wal::Wal::recover(environment_.runtime, wal_options(), log, &wal_);
+  if (log->torn_tail) {
+    const std::string text =
+        "the write-ahead log's last batch was not whole and was cut off, as after a power cut in "
+        "the middle of a write: " +
+        log->torn_tail->file + " at offset " + std::to_string(log->torn_tail->offset);
+    environment_.runtime.log->write(LogLevel::kWarn, {text.data(), text.size()}, {});
+  }
   if (log->corruption) {
     const wal::Corruption& c = *log->corruption;
     return Status(Code::kCorruption, "the write-ahead log is damaged: " + c.file + " at offset " +
@@ -269,7 +290,7 @@ void Server::drain(Task done) {
   drain_timer_ = executor.at(now_ns() + 5 * kSecond, [this] {
     while (!open_calls_.empty()) open_calls_.front().finish(api::rpc_error(api::Error::kStopped));
   });
-  if (open_calls_.empty() && drained_) executor.post(std::exchange(drained_, nullptr));
+  call_ended();
 }
 
 Status Server::close() {

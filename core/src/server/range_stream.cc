@@ -1,22 +1,14 @@
 // KV.RangeStream (3.7): a Range in chunks, at the revision of the first one. etcd-surface §1.3 "RangeStream".
 #include <limits>
 
+#include "server/long_range.h"
 #include "server/server.h"
 #include "server/txn.h"
-#include "wire/reader.h"
 
 namespace quorate::server::kv {
 namespace {
 
 constexpr int64_t kFirstChunk = 10;  // keys
-
-// The next chunk's limit: doubled or halved when the last one was far from a message's usual size. Never 0,
-// which would mean no limit.
-int64_t next_limit(int64_t limit, uint64_t size, uint64_t target) {
-  if (size < target / 2 && limit < std::numeric_limits<int64_t>::max() / 2) limit *= 2;
-  if (size > target * 2) limit /= 2;
-  return std::max<int64_t>(limit, 1);
-}
 
 class RangeStreamCall final : public Call {
  public:
@@ -78,7 +70,10 @@ class RangeStreamCall final : public Call {
   void chunk(const mvcc::RangeResult& result) {
     if (ended()) return;
     if (result.error != mvcc::ReadError::kNone) return finish(to_error(result.error, result.text));
-    if (!has_room_for(encoded_size(result.records))) return;
+    const uint64_t size = encoded_size(result.records);
+    if (!has_room_for(size)) {
+      return wait_for_room([this, keep = plugin::Ref<Call>::share(this)] { next(); }, no_room(size));
+    }
     if (header_revision_ == 0) {
       header_revision_ = result.current_revision;
       if (query_.revision <= 0) query_.revision = result.current_revision;  // pinned for the rest
@@ -96,7 +91,7 @@ class RangeStreamCall final : public Call {
       body.varint_field(4, static_cast<uint64_t>(before + result.count));
     }
     if (!done) {
-      key_ = last_key(result.records.back()) + '\0';
+      key_ = key_of(result.records.back()) + '\0';
       query_.limit = std::min(next_limit(query_.limit, body.size(), server().options().max_request_bytes),
                               total_ - sent_);
     }
@@ -110,14 +105,6 @@ class RangeStreamCall final : public Call {
       // Not from within the last chunk's callback: a long range must not become a deep stack.
       server().runtime().executor->post([this, keep = plugin::Ref<Call>::share(this)] { next(); });
     }
-  }
-
-  static std::string last_key(const mvcc::Record& record) {
-    wire::FieldReader fields({record.chars(), record.size});
-    while (fields.next()) {
-      if (fields.number() == 1 && fields.is_bytes()) return std::string(fields.bytes());
-    }
-    return {};
   }
 
   static constexpr uint64_t kSendMark = 1u << 20;

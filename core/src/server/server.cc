@@ -61,14 +61,20 @@ void Server::dispatch(plugin::Ref<UnaryCall> call) {
 
 void Server::call_began(Call& call) {
   open_calls_.push_back(call);
-  if (call.deadline_ns() == 0) return;
+  if (call.deadline_ns() != 0) watch_deadline(call);
+}
+
+void Server::watch_deadline(Call& call) {
   deadlines_.insert(call);
   arm_deadlines();
 }
 
+// The end of a drain. The log's last batch is sealed, so that damage to it cannot look like a torn tail
+// later.
 void Server::call_ended() {
-  if (stopping_ && open_calls_.empty() && drained_)
-    environment_.runtime.executor->post(std::exchange(drained_, nullptr));
+  if (!stopping_ || !open_calls_.empty() || !drained_) return;
+  wal_->idle_mark();
+  environment_.runtime.executor->post(std::exchange(drained_, nullptr));
 }
 
 // One timer for all: at the nearest deadline, but not finer than ten milliseconds, since nearly every call

@@ -51,6 +51,7 @@ class Server final : public Node {
   // Proposals and linearizable reads end after so long with "request timed out".
   uint64_t request_timeout_ns() const { return 5'000'000'000 + 2 * options_.election_ms * 1'000'000; }
   void call_began(Call& call);
+  void watch_deadline(Call& call);
   void call_ended();
   void dispatch(plugin::Ref<UnaryCall> call);
 
@@ -90,6 +91,7 @@ class Server final : public Node {
   wal::Options wal_options() const;
   bool engine_is_volatile() const { return (environment_.engine_capabilities & plugin::kCapVolatile) != 0; }
   uint64_t quota_used() const;
+  plugin::Status refuse_lost_log();
   plugin::Status bootstrap();
   plugin::Status recover(wal::Recovered* log);
   plugin::Status open_store(const wal::Base& base, mvcc::Recovered* recovered);

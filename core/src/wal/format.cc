@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/crc32c.h"
+#include "wal/metadata.h"
 
 namespace quorate::wal {
 
@@ -139,11 +140,9 @@ void RecordWriter::members(const std::string& members) {
 }
 
 void RecordWriter::metadata(const Metadata& metadata) {
-  begin(RecordType::kMetadata, 0, 32 + metadata.node_id.size() + metadata.config.size());
-  u64(metadata.cluster.value);
-  u64(metadata.member.value);
-  blob(metadata.node_id);
-  blob(metadata.config);
+  const std::string body = encode(metadata);
+  begin(RecordType::kMetadata, 0, body.size());
+  raw(body.data(), body.size());
 }
 
 void RecordWriter::position(RecordType type, Position position) {
@@ -210,11 +209,7 @@ const char* apply_record(const Record& record, LogState* state) {
     }
     case RecordType::kMetadata: {
       Metadata m;
-      m.cluster = ClusterId(f.u64());
-      m.member = MemberId(f.u64());
-      m.node_id = f.blob();
-      m.config = f.blob();
-      if (!f.complete()) return "a bad metadata record";
+      if (!decode(record.body, &m)) return "a bad metadata record";
       state->metadata = std::move(m);
       return nullptr;
     }

@@ -148,6 +148,21 @@ class ServerWriter : public Writer {
   ~ServerWriter() = default;
 };
 
+// What a ServerWriter may offer beside: a message that goes out while it is still being made, so that a large
+// answer need not be in memory as a whole. writer->query(LongMessage::kId); not an object of its own.
+class LongMessage {
+ public:
+  static constexpr const char* kId = "quorate.transport.long_message/draft";
+  // Begins a message of exactly `size` bytes. Until they have come, write() does nothing; finish() then ends
+  // the call with the message cut short, which the other side sees as an error.
+  virtual void begin(uint64_t size) noexcept = 0;
+  // The next bytes of it. Those beyond `size` end the call with Internal.
+  virtual void piece(View<Buffer> bytes) noexcept = 0;
+
+ protected:
+  ~LongMessage() = default;
+};
+
 class ClientWriter : public Writer {
  public:
   virtual void half_close() noexcept = 0;
