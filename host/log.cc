@@ -209,6 +209,8 @@ void LogSink::write(LogLevel level, std::string_view caller, std::string_view me
   // Beyond this no line helps anybody.
   constexpr size_t kMost = 64u << 10;
   if (fields_json.size() > kMost) fields_json = "{\"fields\":\"too long\"}";
+  // Threads that write at once: every output shows the same order, which is that of the times.
+  std::lock_guard lock(order_);
   std::string line =
       format_line(format_, level, unix_now_ns(), caller, message.substr(0, kMost), fields_json);
   for (const auto& output : outputs_) output->push(level, line);

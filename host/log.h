@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,7 @@ class LogSink {
 
   plugin::LogLevel level_ = plugin::LogLevel::kInfo;
   LogFormat format_ = LogFormat::kJson;
+  std::mutex order_;  // of the lines, the same on every output
   std::vector<std::shared_ptr<Output>> outputs_;
 };
 

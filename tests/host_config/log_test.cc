@@ -107,6 +107,26 @@ TEST(Sink, WritesToEveryOutputWhatItsLevelLetsPass) {
   EXPECT_NE(std::string(status.text()).find(folder / "no/such/x.log"), std::string::npos) << status.text();
 }
 
+TEST(Sink, ThreadsWriteInOneOrderOnEveryOutput) {
+  TempFolder folder;
+  const std::string a = folder / "a.log", b = folder / "b.log", c = folder / "c.log";
+  LogOptions options;
+  options.outputs = {a, b, c};
+  std::unique_ptr<LogSink> log;
+  ASSERT_TRUE(LogSink::open(options, &log).ok());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&log, t] {
+      for (int i = 0; i < 500; ++i)
+        log->write(LogLevel::kInfo, "test", std::to_string(t) + " " + std::to_string(i), "");
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  ASSERT_TRUE(log->flush(10'000));
+  EXPECT_EQ(read_file(a), read_file(b));
+  EXPECT_EQ(read_file(a), read_file(c));
+}
+
 TEST(Sink, AppendsAndRotates) {
   TempFolder folder;
   std::string file = folder.write("server.log", "before\n");
