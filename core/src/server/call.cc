@@ -40,10 +40,12 @@ void Call::send(plugin::Buffer message) {
 bool Call::has_room_for(uint64_t bytes) {
   constexpr uint64_t kSmall = 64u << 10;
   constexpr uint64_t kMargin = 2u << 20;  // what the calls themselves may still grow by
-  if (connection_ == nullptr || bytes < kSmall) return true;
-  const auto needed = static_cast<int64_t>(bytes + kMargin);
-  const bool room = connection_->charge(needed);
-  connection_->charge(-needed);
+  bool room = connection_ == nullptr || bytes < kSmall;
+  if (!room) {
+    const auto needed = static_cast<int64_t>(bytes + kMargin);
+    room = connection_->charge(needed);
+    connection_->charge(-needed);
+  }
   if (room) waits_since_ns_ = 0;
   return room;
 }

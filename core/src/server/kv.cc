@@ -60,6 +60,12 @@ void answer_with_records(Server& server, UnaryCall& call, int64_t revision,
                         answer = std::move(answer)](const mvcc::Store::Fetched& fetched) {
                          if (fetched.error != mvcc::ReadError::kNone)
                            return call->finish(to_error(fetched.error, fetched.text));
+                         // An answer that waited for room holds nothing back from compaction meanwhile.
+                         for (const mvcc::Record& record : fetched.records) {
+                           if (record.empty())
+                             return call->finish(api::untranslated(
+                                 "etcdserver: the request was carried out, but its answer was compacted"));
+                         }
                          answer(*call, fetched.records);
                        });
 }
