@@ -191,30 +191,7 @@ class SessionCore {
 inline constexpr uint8_t kDrainPing[8] = {'q', 'd', 'r', 'a', 'i', 'n', 0, 1};
 inline constexpr uint8_t kAlivePing[8] = {'q', 'a', 'l', 'i', 'v', 'e', 0, 1};
 
-// The interface of one side, forwarded to SessionCore.
 template <typename Interface>
-class SessionOf : public plugin::Counted<Interface>, public SessionCore {
- public:
-  plugin::Status on_data(plugin::ByteView bytes) noexcept override {
-    return plugin::guarded([&] { return data(bytes); });
-  }
-  plugin::Status on_writable() noexcept override {
-    return plugin::guarded([&] { return flush(); });
-  }
-  plugin::Status on_flush() noexcept override {
-    return plugin::guarded([&] { return flush(); });
-  }
-  plugin::Status on_timer(uint64_t now_ns) noexcept override {
-    return plugin::guarded([&] { return timer(now_ns); });
-  }
-  plugin::Status on_eof() noexcept override {
-    return plugin::guarded([&] { return eof(); });
-  }
-  void on_closed(const plugin::Status& why) noexcept override { closed(why); }
-  uint64_t open_calls() noexcept override { return SessionCore::open_calls(); }
-
- protected:
-  using SessionCore::SessionCore;
-};
+using SessionOf = plugin::SessionOf<Interface, SessionCore>;
 
 }  // namespace quorate::grpc

@@ -7,6 +7,7 @@
 
 #include "inbox.h"
 #include "quorate/plugin/transport.h"
+#include "quorate/plugin/transport_support.h"
 #include "send_queue.h"
 
 namespace quorate::tcp {
@@ -112,24 +113,7 @@ class CallTable {
   uint32_t shift_ = 64;
 };
 
-// The reference count of a call under one of core's interfaces. Counted<> would do but for only_reference(),
-// by which the session sees that it may use the object again.
 template <typename Interface>
-class SharedCall : public Interface, public Call {
- public:
-  void retain() noexcept override { references_.fetch_add(1, std::memory_order_relaxed); }
-  void release() noexcept override {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-  }
-  void* query(const char*) noexcept override { return nullptr; }
-  void release_call() noexcept override { release(); }
-  bool only_reference() const noexcept override { return references_.load(std::memory_order_acquire) == 1; }
-
- protected:
-  virtual ~SharedCall() = default;
-
- private:
-  std::atomic<uint32_t> references_{1};
-};
+using SharedCall = plugin::SharedCall<Interface, Call>;
 
 }  // namespace quorate::tcp

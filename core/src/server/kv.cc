@@ -55,19 +55,19 @@ void answer_with_records(Server& server, UnaryCall& call, int64_t revision,
     c.reply(out.take());
   };
   if (versions.empty()) return answer(call, {});
-  server.store().fetch(std::move(versions),
-                       [call = plugin::Ref<UnaryCall>::share(&call),
-                        answer = std::move(answer)](const mvcc::Store::Fetched& fetched) {
-                         if (fetched.error != mvcc::ReadError::kNone)
-                           return call->finish(to_error(fetched.error, fetched.text));
-                         // An answer that waited for room holds nothing back from compaction meanwhile.
-                         for (const mvcc::Record& record : fetched.records) {
-                           if (record.empty())
-                             return call->finish(api::untranslated(
-                                 "etcdserver: the request was carried out, but its answer was compacted"));
-                         }
-                         answer(*call, fetched.records);
-                       });
+  server.store().fetch(
+      std::move(versions), [call = plugin::Ref<UnaryCall>::share(&call),
+                            answer = std::move(answer)](const mvcc::Store::Fetched& fetched) {
+        if (fetched.error != mvcc::ReadError::kNone)
+          return call->finish(to_error(fetched.error, fetched.text));
+        // An answer that waited for room holds nothing back from compaction meanwhile.
+        for (const mvcc::Record& record : fetched.records) {
+          if (record.empty())
+            return call->finish(
+                api::untranslated("etcdserver: the request was carried out, but its answer was compacted"));
+        }
+        answer(*call, fetched.records);
+      });
 }
 
 void answer_op(Server& server, UnaryCall& call, Outcome& outcome) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -100,6 +101,55 @@ class Output {
   uint64_t bytes_ = 0;
   std::vector<Segment> segments_;
   std::vector<Buffer> out_;
+};
+
+// ---- Sessions and calls
+
+// The interface of one side, forwarded to the plugin's own session, which has data(), flush(), timer(),
+// eof(), closed() and open_calls().
+template <typename Interface, typename Core>
+class SessionOf : public Counted<Interface>, public Core {
+ public:
+  Status on_data(ByteView bytes) noexcept override {
+    return guarded([&] { return this->data(bytes); });
+  }
+  Status on_writable() noexcept override {
+    return guarded([&] { return this->flush(); });
+  }
+  Status on_flush() noexcept override {
+    return guarded([&] { return this->flush(); });
+  }
+  Status on_timer(uint64_t now_ns) noexcept override {
+    return guarded([&] { return this->timer(now_ns); });
+  }
+  Status on_eof() noexcept override {
+    return guarded([&] { return this->eof(); });
+  }
+  void on_closed(const Status& why) noexcept override { this->closed(why); }
+  uint64_t open_calls() noexcept override { return Core::open_calls(); }
+
+ protected:
+  using Core::Core;
+};
+
+// The reference count of a call under one of core's interfaces. Counted<> would do but for only_reference(),
+// by which the session sees that it may use the object again.
+template <typename Interface, typename Call>
+class SharedCall : public Interface, public Call {
+ public:
+  void retain() noexcept override { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept override {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  void* query(const char*) noexcept override { return nullptr; }
+  void release_call() noexcept override { release(); }
+  bool only_reference() const noexcept override { return references_.load(std::memory_order_acquire) == 1; }
+
+ protected:
+  virtual ~SharedCall() = default;
+
+ private:
+  std::atomic<uint32_t> references_{1};
 };
 
 }  // namespace quorate::plugin
